@@ -1,0 +1,637 @@
+/*
+ * startup.c -- do the local file and the bucket belong together?
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/base/memory.h"
+
+#include "replication/backoff.h"
+#include "replication/crc64.h"
+#include "replication/layout.h"
+#include "replication/restore.h"
+#include "replication/startup.h"
+#include "replication/startuplocal.h"
+
+#define PROBE_NAME "walden-fence-probe"
+#define PROBE_BODY                                              \
+    "Walden writes this object with If-None-Match: * to learn " \
+    "whether the store refuses a second writer.\n"
+#define COMPARE_BLOCK_SIZE (1024 * 1024)
+#define FETCH_SIZE (8 * 1024 * 1024) /* of an object at once */
+#define POSITION_SUFFIX "-position"
+#define COMPARE_SUFFIX "-compare"
+#define WAYS_OUT                                                               \
+    " Either move the local files away and start again, to continue from the " \
+    "bucket; or point bucket-url at an empty prefix, to begin a new history "  \
+    "with the local state."
+
+struct startup {
+    struct objectstore *store;
+    struct outbox *outbox;
+    const char *path;
+    volatile int *stop;
+    struct startup_result *result;
+    struct buf *error;
+    struct layout_file *files;
+    size_t count;
+    uint64_t newest;            /* txid in the bucket; 0: empty */
+    struct layout_file newest0; /* newest level-0 file; txid 0: none */
+};
+
+/* ---- asking the bucket, patiently --------------------------------------- */
+
+static enum status
+wait_before_retry(struct startup *startup, struct backoff *backoff,
+    const char *what, struct buf *why)
+{
+    int64_t wait = backoff_next_ms(backoff, 1000);
+
+    buf_append_byte(why, '\0');
+    log_warning("bucket: %s: %s; waiting for it", what, why->data);
+    buf_clear(why, 256);
+    for (; wait > 0 && !*startup->stop; wait -= 100)
+        usleep(100000);
+    if (!*startup->stop)
+        return STATUS_OK;
+    buf_append_text(startup->error, "stopped while waiting for the bucket");
+    return STATUS_TIMEOUT;
+}
+
+static enum status
+list_files(struct startup *startup)
+{
+    struct backoff backoff = { 0 };
+    struct buf why = BUF_INIT;
+    enum status status;
+
+    for (;;) {
+        status = restore_list(
+            startup->store, &startup->files, &startup->count, &why);
+        if (status == STATUS_OK || !backoff_is_transient(status))
+            break;
+        status = wait_before_retry(startup, &backoff, "LIST", &why);
+        if (status != STATUS_OK)
+            break;
+    }
+    if (status != STATUS_OK && why.len > 0)
+        buf_append_slice(startup->error, buf_slice(&why));
+    buf_fini(&why);
+    for (size_t i = 0; status == STATUS_OK && i < startup->count; i++) {
+        const struct layout_file *file = &startup->files[i];
+        if (file->max_txid > startup->newest)
+            startup->newest = file->max_txid;
+        if (file->level == 0 && file->max_txid > startup->newest0.max_txid)
+            startup->newest0 = *file;
+    }
+    return status;
+}
+
+/*
+ * 200 then 412, or 412 at once where the probe object is from before: the store
+ * refuses a second writer.  200 twice: it ignores the condition.  501: it
+ * refuses conditions.
+ */
+static enum status
+probe_fence(struct startup *startup, bool *can_fence)
+{
+    struct backoff backoff = { 0 };
+    struct buf why = BUF_INIT;
+    enum status status = STATUS_OK;
+    int successes = 0;
+
+    while (status == STATUS_OK && successes < 2) {
+        struct objectstore_request request;
+        objectstore_request_init(&request, OBJECTSTORE_PUT, SLICE(PROBE_NAME));
+        request.body = SLICE(PROBE_BODY);
+        request.if_none_match = true;
+        status = objectstore_run(startup->store, &request);
+        if (status == STATUS_OK)
+            successes++;
+        else
+            buf_append_text(&why, request.error);
+        objectstore_request_fini(&request);
+        if (backoff_is_transient(status))
+            status = wait_before_retry(startup, &backoff, "probe", &why);
+    }
+    *can_fence = status == STATUS_CONFLICT;
+    if (status == STATUS_CONFLICT || status == STATUS_UNSUPPORTED)
+        status = STATUS_OK;
+    else if (status != STATUS_OK)
+        buf_append_slice(startup->error, buf_slice(&why));
+    buf_fini(&why);
+    return status;
+}
+
+static enum status
+fetch(struct startup *startup, const char *name, uint64_t from, uint64_t len,
+    struct buf *answer)
+{
+    struct backoff backoff = { 0 };
+    struct buf why = BUF_INIT;
+    enum status status;
+
+    for (;;) {
+        struct objectstore_request request;
+        objectstore_request_init(
+            &request, OBJECTSTORE_GET, slice_from_text(name));
+        request.range_from = from;
+        request.range_len = len;
+        status = objectstore_run(startup->store, &request);
+        if (status == STATUS_OK)
+            buf_append_slice(answer, buf_slice(&request.answer));
+        else
+            buf_append_text(&why, request.error);
+        objectstore_request_fini(&request);
+        if (!backoff_is_transient(status))
+            break;
+        status = wait_before_retry(startup, &backoff, name, &why);
+        if (status != STATUS_OK)
+            break;
+    }
+    buf_fini(&why);
+    return status;
+}
+
+/* ---- refusing ----------------------------------------------------------- */
+
+static enum status
+refuse(struct startup *startup, const char *why)
+{
+    buf_printf(startup->error,
+        "the local database and the bucket do not belong together: "
+        "%s." WAYS_OUT,
+        why);
+    return STATUS_CONFLICT;
+}
+
+/*
+ * ---- the position -------------------------------------------------------
+ *
+ * "<database>-position" says: the database file alone, without any WAL, is the
+ * state at a txid.  A clean stop writes it; so does a start that finds an empty
+ * WAL, since nothing would connect the new one's salts with the history until
+ * the first of its frames was shipped.  It holds as long as the file was not
+ * touched: a checkpoint comes after its frames were taken (B2), so the newest
+ * txid is another one then, even if a power cut lost the file's new times.
+ */
+
+struct fingerprint {
+    uint64_t size, modified_ns, first_page;
+};
+
+static bool
+take_fingerprint(const char *path, struct fingerprint *print)
+{
+    char page[4096];
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got;
+
+    if (fd < 0)
+        return false;
+    got = pread(fd, page, sizeof(page), 0);
+    bool is_taken = got > 0 && fstat(fd, &st) == 0;
+    close(fd);
+    if (!is_taken)
+        return false;
+    print->size = (uint64_t)st.st_size;
+    print->modified_ns =
+        (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
+    print->first_page = crc64_update(0, page, (size_t)got);
+    return true;
+}
+
+enum status
+startup_write_position(const char *database_path, uint64_t txid)
+{
+    char path[PATH_MAX], temporary[PATH_MAX], text[256];
+    struct fingerprint print;
+
+    if (!take_fingerprint(database_path, &print))
+        return STATUS_IO;
+    snprintf(path, sizeof(path), "%s" POSITION_SUFFIX, database_path);
+    int len = snprintf(text, sizeof(text),
+        "walden-position 1\ntxid %" PRIu64 "\nsize %" PRIu64
+        "\nmodified %" PRIu64 "\npage1 %016" PRIx64 "\n",
+        txid, print.size, print.modified_ns, print.first_page);
+    snprintf(temporary, sizeof(temporary), "%s" POSITION_SUFFIX ".tmp",
+        database_path);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return STATUS_IO;
+    bool is_written = write(fd, text, (size_t)len) == len && fsync(fd) == 0;
+    close(fd);
+    if (is_written && rename(temporary, path) == 0)
+        return STATUS_OK;
+    unlink(temporary);
+    return STATUS_IO;
+}
+
+/* Does the local file, without its WAL, hold txid? */
+static bool
+has_position(const struct startup *startup, uint64_t txid)
+{
+    char path[PATH_MAX];
+    struct fingerprint noted, now;
+    uint64_t noted_txid;
+
+    snprintf(path, sizeof(path), "%s" POSITION_SUFFIX, startup->path);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    int fields = fscanf(file,
+        "walden-position 1 txid %" SCNu64 " size %" SCNu64 " modified %" SCNu64
+        " page1 %" SCNx64,
+        &noted_txid, &noted.size, &noted.modified_ns, &noted.first_page);
+    fclose(file);
+    return fields == 4 && noted_txid == txid &&
+           take_fingerprint(startup->path, &now) && now.size == noted.size &&
+           now.modified_ns == noted.modified_ns &&
+           now.first_page == noted.first_page;
+}
+
+/* The history continues at start: have the position say so, or nothing. */
+static void
+set_position(const struct startup *startup)
+{
+    const struct shipper_start *start = &startup->result->start;
+    char path[PATH_MAX];
+
+    if (start->txid > 0 && start->taken.offset == 0 && !start->needs_image) {
+        if (!has_position(startup, start->txid) &&
+            startup_write_position(startup->path, start->txid) != STATUS_OK)
+            log_warning("bucket: the position could not be noted; a start "
+                        "after a crash may not find it");
+        return;
+    }
+    snprintf(path, sizeof(path), "%s" POSITION_SUFFIX, startup->path);
+    unlink(path);
+}
+
+/* ---- comparing everything ----------------------------------------------- */
+
+/* Bring the WAL into the file, so that the file is the whole state. */
+static enum status
+checkpoint_local(struct startup *startup)
+{
+    sqlite3 *db = NULL;
+    enum status status = STATUS_IO;
+
+    if (sqlite3_open_v2(startup->path, &db, SQLITE_OPEN_READWRITE, NULL) ==
+            SQLITE_OK &&
+        sqlite3_wal_checkpoint_v2(
+            db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK)
+        status = STATUS_OK;
+    else
+        buf_printf(startup->error, "%s: %s", startup->path, sqlite3_errmsg(db));
+    sqlite3_close(db);
+    return status;
+}
+
+static bool
+are_files_equal(const char *a, const char *b)
+{
+    char *x = memory_alloc(COMPARE_BLOCK_SIZE);
+    char *y = memory_alloc(COMPARE_BLOCK_SIZE);
+    FILE *f = fopen(a, "re"), *g = fopen(b, "re");
+    bool are_equal = f != NULL && g != NULL;
+    size_t n = 1, m;
+
+    while (are_equal && n > 0) {
+        n = fread(x, 1, COMPARE_BLOCK_SIZE, f);
+        m = fread(y, 1, COMPARE_BLOCK_SIZE, g);
+        are_equal = n == m && memcmp(x, y, n) == 0;
+    }
+    are_equal = are_equal && !ferror(f) && !ferror(g);
+    if (f != NULL)
+        fclose(f);
+    if (g != NULL)
+        fclose(g);
+    memory_free(x);
+    memory_free(y);
+    return are_equal;
+}
+
+static enum status
+compare_with_bucket(struct startup *startup)
+{
+    struct restore_options options = { .to_txid = startup->newest };
+    struct restore_result result;
+    char path[PATH_MAX];
+    enum status status;
+
+    log_notice("bucket: comparing the local database with the bucket's");
+    snprintf(path, sizeof(path), "%s" COMPARE_SUFFIX, startup->path);
+    unlink(path);
+    status =
+        restore_run(startup->store, path, &options, &result, startup->error);
+    if (status == STATUS_OK)
+        status = checkpoint_local(startup);
+    if (status == STATUS_OK && !are_files_equal(path, startup->path))
+        status = refuse(startup,
+            "neither is what the other was at its newest transaction; the "
+            "local one is behind or has gone another way");
+    unlink(path);
+    if (status == STATUS_OK)
+        startup->result->start =
+            (struct shipper_start){ .txid = startup->newest };
+    return status;
+}
+
+/* ---- deciding ----------------------------------------------------------- */
+
+/*
+ * The oldest outbox files may have reached the bucket before a crash: those
+ * are dropped, after a look that they are the same.
+ */
+static enum status
+drop_shipped_outbox(struct startup *startup)
+{
+    const struct outbox_file *first;
+
+    while ((first = outbox_first(startup->outbox)) != NULL &&
+           first->txid <= startup->newest) {
+        char name[LAYOUT_NAME_SIZE];
+        struct buf answer = BUF_INIT;
+        struct ltx_header header;
+
+        layout_format_name(name, 0, first->txid, first->txid);
+        enum status status = fetch(startup, name, 0, LTX_HEADER_SIZE, &answer);
+        bool is_same =
+            status == STATUS_OK &&
+            ltx_decode_header(answer.data, answer.len, &header) == STATUS_OK &&
+            header.node_id == first->header.node_id &&
+            header.timestamp_ms == first->header.timestamp_ms &&
+            header.wal_size == first->header.wal_size &&
+            header.wal_salt2 == first->header.wal_salt2;
+        buf_fini(&answer);
+        if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+            return status;
+        if (!is_same)
+            return refuse(startup,
+                "another server has written on while this one had "
+                "transactions to ship");
+        status = outbox_remove_first(startup->outbox);
+        if (status != STATUS_OK)
+            return status;
+    }
+    return STATUS_OK;
+}
+
+static enum status
+decide_with_outbox(struct startup *startup)
+{
+    const struct outbox_file *first = outbox_first(startup->outbox);
+    const struct outbox_file *last = outbox_last(startup->outbox);
+    struct shipper_start *start = &startup->result->start;
+    bool is_same_wal;
+
+    if (first->txid != startup->newest + 1)
+        return refuse(
+            startup, "the bucket lacks transactions that were shipped to it");
+    start->txid = last->txid;
+    if (has_position(startup, last->txid))
+        return STATUS_OK;
+    if (startuplocal_does_wal_continue(
+            startup->path, &last->header, &start->taken, &is_same_wal))
+        return STATUS_OK;
+    start->taken = (struct tap_position){ 0 };
+    if (!startuplocal_does_file_hold(startup->path, startup->outbox))
+        return refuse(startup,
+            "the outbox and the local write-ahead log do not fit together");
+    return STATUS_OK;
+}
+
+/* Can the newest level-0 file be found again in the local WAL? */
+static enum status
+look_into_wal(struct startup *startup, bool *does_continue)
+{
+    struct tap_position *taken = &startup->result->start.taken;
+    uint64_t size = startup->newest0.size;
+    struct buf answer = BUF_INIT;
+    char name[LAYOUT_NAME_SIZE];
+    struct ltx_header header;
+    bool is_same_wal = false;
+    enum status status;
+
+    *does_continue = false;
+    if (startup->newest0.max_txid != startup->newest ||
+        !startuplocal_has_wal(startup->path))
+        return STATUS_OK;
+    layout_format_name(name, 0, startup->newest, startup->newest);
+    status = fetch(startup, name, 0, LTX_HEADER_SIZE, &answer);
+    if (status == STATUS_OK)
+        status = ltx_decode_header(answer.data, answer.len, &header);
+    if (status == STATUS_CORRUPT)
+        buf_printf(startup->error, "object %s: not an LTX header", name);
+    if (status == STATUS_OK)
+        *does_continue = startuplocal_does_wal_continue(
+            startup->path, &header, taken, &is_same_wal);
+    if (*does_continue && is_same_wal) {
+        struct startuplocal_match *match =
+            startuplocal_match_new(startup->path, &header, taken);
+        for (uint64_t at = 0; at < size && status == STATUS_OK;
+             at += FETCH_SIZE) {
+            buf_clear(&answer, FETCH_SIZE);
+            status = fetch(startup, name, at,
+                size - at < FETCH_SIZE ? size - at : FETCH_SIZE, &answer);
+            startuplocal_match_feed(match, buf_slice(&answer));
+        }
+        *does_continue = startuplocal_match_end(match);
+    }
+    buf_fini(&answer);
+    if (!*does_continue)
+        *taken = (struct tap_position){ 0 };
+    return status;
+}
+
+static enum status
+decide_with_history(struct startup *startup)
+{
+    struct shipper_start *start = &startup->result->start;
+    bool does_continue;
+    enum status status;
+
+    start->txid = startup->newest;
+    start->taken = (struct tap_position){ 0 };
+    if (has_position(startup, startup->newest))
+        return STATUS_OK;
+    status = look_into_wal(startup, &does_continue);
+    if (status != STATUS_OK || does_continue)
+        return status;
+    return compare_with_bucket(startup);
+}
+
+static void
+log_progress(uint64_t done, uint64_t total, void *arg)
+{
+    int *percent = arg;
+    int now = total == 0 ? 100 : (int)(done * 100 / total);
+
+    if (now / 10 == *percent / 10)
+        return;
+    *percent = now;
+    log_notice("bucket: restoring, %d%% of %" PRIu64 " bytes", now, total);
+}
+
+static enum status
+restore_local(struct startup *startup)
+{
+    int percent = 0;
+    struct restore_options options = { .to_txid = startup->newest,
+        .with_quick_check = true,
+        .progress = log_progress,
+        .arg = &percent };
+    struct restore_result result;
+    int64_t started = clock_monotonic_us();
+    char wal[PATH_MAX];
+    struct stat st;
+    enum status status;
+
+    if (outbox_count(startup->outbox) > 0)
+        return refuse(startup,
+            "the database file is gone but its outbox holds transactions "
+            "that the bucket lacks");
+    snprintf(wal, sizeof(wal), "%s-wal", startup->path);
+    if (stat(wal, &st) == 0 && st.st_size > 0)
+        return refuse(startup,
+            "the database file is gone but its write-ahead log is there");
+    log_notice(
+        "bucket: restoring the database at txid %" PRIu64, startup->newest);
+    status = restore_run(
+        startup->store, startup->path, &options, &result, startup->error);
+    /* What was lost is lost with the database file. */
+    if (status == STATUS_OK)
+        status = outbox_end_loss(startup->outbox);
+    if (status != STATUS_OK)
+        return status;
+    startup->result->start = (struct shipper_start){ .txid = result.txid };
+    startup->result->was_restored = true;
+    log_notice("bucket: restored txid %" PRIu64 " (%" PRIu64 " files, %" PRIu64
+               " bytes) in %.1f s",
+        result.txid, result.files, result.bytes,
+        (double)(clock_monotonic_us() - started) / 1e6);
+    return STATUS_OK;
+}
+
+/*
+ * History was given up (or is to begin), and the image that was to follow is
+ * not known to have arrived.  If all that the bucket has since is ours the
+ * image goes on top.
+ */
+static enum status
+decide_with_loss(struct startup *startup)
+{
+    const struct outbox_loss *loss = outbox_find_loss(startup->outbox);
+    enum status status = STATUS_OK;
+
+    if (startup->newest < loss->txid)
+        return refuse(
+            startup, "the bucket lacks transactions that were shipped to it");
+    for (uint64_t txid = loss->txid + 1;
+         txid <= startup->newest && status == STATUS_OK; txid++) {
+        char name[LAYOUT_NAME_SIZE];
+        struct buf answer = BUF_INIT;
+        struct ltx_header header;
+
+        layout_format_name(name, 0, txid, txid);
+        status = fetch(startup, name, 0, LTX_HEADER_SIZE, &answer);
+        bool is_own =
+            status == STATUS_OK &&
+            ltx_decode_header(answer.data, answer.len, &header) == STATUS_OK &&
+            outbox_is_lost_node(startup->outbox, header.node_id);
+        buf_fini(&answer);
+        if ((status == STATUS_OK || status == STATUS_NOT_FOUND) && !is_own)
+            status = refuse(startup,
+                "another server has written on while this one had an image "
+                "of its database to ship");
+    }
+    if (status != STATUS_OK)
+        return status;
+    log_warning("bucket: the upload of the whole database was not finished%s; "
+                "it begins anew",
+        loss->txid > 0 ? " after history had been dropped" : "");
+    startup->result->start =
+        (struct shipper_start){ .txid = startup->newest, .needs_image = true };
+    return STATUS_OK;
+}
+
+static enum status
+begin_history(struct startup *startup)
+{
+    const struct outbox_loss *loss = outbox_find_loss(startup->outbox);
+    enum status status = outbox_clear(startup->outbox);
+
+    startup->result->start = (struct shipper_start){ 0 };
+    /* The first image of an earlier start may yet arrive: it is known then. */
+    if (status == STATUS_OK && loss != NULL && loss->txid > 0)
+        status = outbox_end_loss(startup->outbox);
+    return status;
+}
+
+static enum status
+decide(struct startup *startup)
+{
+    struct stat st;
+    bool is_present = stat(startup->path, &st) == 0 && st.st_size > 0;
+    enum status status;
+
+    if (!is_present && startup->newest > 0)
+        return restore_local(startup);
+    if (startup->newest == 0) {
+        if (is_present)
+            log_notice("bucket: the prefix is empty; a new history begins "
+                       "with the local database");
+        return begin_history(startup);
+    }
+    if (outbox_find_loss(startup->outbox) != NULL)
+        return decide_with_loss(startup);
+    status = drop_shipped_outbox(startup);
+    if (status != STATUS_OK)
+        return status;
+    if (outbox_count(startup->outbox) > 0)
+        return decide_with_outbox(startup);
+    return decide_with_history(startup);
+}
+
+enum status
+startup_run(struct objectstore *store, struct outbox *outbox,
+    const char *database_path, bool unsafe_no_fencing, volatile int *stop,
+    struct startup_result *result, struct buf *error)
+{
+    struct startup startup = { .store = store,
+        .outbox = outbox,
+        .path = database_path,
+        .stop = stop,
+        .result = result,
+        .error = error };
+    enum status status = list_files(&startup);
+
+    *result = (struct startup_result){ 0 };
+    if (status == STATUS_OK)
+        status = probe_fence(&startup, &result->can_fence);
+    if (status == STATUS_OK && !result->can_fence && !unsafe_no_fencing) {
+        buf_append_text(error,
+            "the object store does not honour If-None-Match, so two servers "
+            "could write to one prefix without noticing. Use another store, "
+            "or set 'unsafe-no-fencing yes' and make sure of it yourself.");
+        status = STATUS_UNSUPPORTED;
+    }
+    if (status == STATUS_OK)
+        status = decide(&startup);
+    if (status == STATUS_OK)
+        set_position(&startup);
+    memory_free(startup.files);
+    return status;
+}

@@ -1,0 +1,48 @@
+/*
+ * startup.h -- before the database is opened: what is in the bucket, what is on
+ * the disk, and do they belong together?
+ *
+ *   local file   bucket        answer
+ *   absent       empty         a new history begins (txid 1, an image)
+ *   absent       has history   restore the newest state
+ *   present      empty         a new history begins with the local state
+ *   present      consistent    go on where the history ends
+ *   present      anything else refuse, with the reason and the two ways out
+ *   any          unclear       wait; never start on a guess (B4)
+ *
+ * Consistent is proved, cheapest first, by
+ *   1. "<database>-position": the database file alone is the state at a txid;
+ *      left by a clean stop, and by a start that found no WAL
+ *   2. the newest level-0 file (or outbox file) and the WAL: the same salts and
+ *      enough frames; or the salt that follows, since a WAL is only started
+ *      over after all of it was taken (B2)
+ *   3. restoring to a scratch file and comparing byte by byte
+ */
+#ifndef WALDEN_REPLICATION_STARTUP_H
+#define WALDEN_REPLICATION_STARTUP_H
+
+#include "replication/objectstore.h"
+#include "replication/shipper.h"
+
+struct startup_result {
+    struct shipper_start start;
+    bool was_restored;
+    bool can_fence;
+};
+
+/*
+ * stop: made non-zero by a signal handler to give up waiting.
+ * outbox: of the database, open.
+ * Fails: STATUS_CONFLICT, STATUS_UNSUPPORTED (the store cannot fence, and
+ *        unsafe_no_fencing is false), STATUS_INVALID, STATUS_CORRUPT,
+ *        STATUS_TIMEOUT (stopped); error says why and what to do.
+ */
+MUST_CHECK enum status startup_run(struct objectstore *store,
+    struct outbox *outbox, const char *database_path, bool unsafe_no_fencing,
+    volatile int *stop, struct startup_result *result, struct buf *error);
+
+/* After a clean stop: the database file alone is the state at txid. */
+MUST_CHECK enum status startup_write_position(
+    const char *database_path, uint64_t txid);
+
+#endif
