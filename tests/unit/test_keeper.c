@@ -1,0 +1,216 @@
+/*
+ * test_keeper.c -- what is merged and what is deleted, and a keeper at work.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "replication/keeper.h"
+#include "replication/ltx.h"
+#include "replication/restore.h"
+#include "replication/retention.h"
+#include "server/base/log.h"
+#include "server/base/memory.h"
+#include "tests/fault/memstore.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define PAGE_SIZE 512
+
+static const struct retention_rules rules = { .snapshot_ms = 1000,
+    .level0_ms = 100 };
+
+static void
+test_inputs_continue_the_level(void **state)
+{
+    static const struct layout_file files[] = {
+        { .level = 0, .min_txid = 1, .max_txid = 1 },
+        { .level = 0, .min_txid = 2, .max_txid = 2 },
+        { .level = 0, .min_txid = 3, .max_txid = 3 },
+        { .level = 0, .min_txid = 4, .max_txid = 4 },
+        { .level = 0, .min_txid = 6, .max_txid = 6 },
+        { .level = 1, .min_txid = 2, .max_txid = 2 },
+    };
+    struct layout_file inputs[8];
+
+    (void)state;
+    assert_int_equal(
+        retention_pick_inputs(files, COUNT(files), 1, inputs, 8), 2);
+    assert_int_equal(inputs[0].max_txid, 3);
+    assert_int_equal(inputs[1].max_txid, 4); /* a gap ends it */
+    assert_int_equal(
+        retention_pick_inputs(files, COUNT(files), 1, inputs, 1), 1);
+    /* An empty level begins after the whole database. */
+    assert_int_equal(retention_pick_inputs(files, 5, 1, inputs, 8), 3);
+    assert_int_equal(inputs[0].min_txid, 2);
+    assert_int_equal(
+        retention_pick_inputs(files, COUNT(files), 2, inputs, 8), 1);
+    assert_int_equal(
+        retention_pick_inputs(files, COUNT(files), 3, inputs, 8), 0);
+}
+
+static void
+test_only_what_is_covered_and_old_is_deleted(void **state)
+{
+    struct layout_file files[] = {
+        { .level = 0, .min_txid = 1, .max_txid = 1, .modified_ms = 1 },
+        { .level = 0, .min_txid = 2, .max_txid = 2, .modified_ms = 2 },
+        { .level = 0, .min_txid = 3, .max_txid = 3, .modified_ms = 3 },
+        { .level = 0, .min_txid = 4, .max_txid = 4, .modified_ms = 104 },
+        { .level = 1, .min_txid = 2, .max_txid = 3, .modified_ms = 5 },
+    };
+    struct layout_file out[8];
+
+    (void)state;
+    assert_int_equal(
+        retention_pick_deletes(files, COUNT(files), &rules, out), 0);
+    files[3].modified_ms = 105;
+    assert_int_equal(
+        retention_pick_deletes(files, COUNT(files), &rules, out), 2);
+    assert_int_equal(out[0].max_txid, 2);
+    assert_int_equal(out[1].max_txid, 3);
+    /* The newest level-0 file stays, covered or not. */
+    files[4].max_txid = 4;
+    assert_int_equal(
+        retention_pick_deletes(files, COUNT(files), &rules, out), 2);
+    /* Nothing goes where what is left would be no whole path. */
+    files[4].min_txid = 3;
+    files[0].min_txid = 7;
+    files[0].max_txid = 7;
+    assert_int_equal(
+        retention_pick_deletes(files, COUNT(files), &rules, out), 0);
+}
+
+static void
+test_snapshots_behind_the_base_are_deleted(void **state)
+{
+    static const struct layout_file files[] = {
+        { .level = 9, .min_txid = 1, .max_txid = 5, .modified_ms = 100 },
+        { .level = 9, .min_txid = 1, .max_txid = 9, .modified_ms = 900 },
+        { .level = 9, .min_txid = 1, .max_txid = 15, .modified_ms = 1500 },
+        { .level = 1, .min_txid = 2, .max_txid = 9, .modified_ms = 950 },
+        { .level = 1, .min_txid = 8, .max_txid = 15, .modified_ms = 1500 },
+        { .level = 0, .min_txid = 16, .max_txid = 16, .modified_ms = 2000 },
+    };
+    struct layout_file out[8];
+
+    (void)state;
+    /* 9 is the newest that is older than 1000 ms: the base. */
+    assert_int_equal(
+        retention_pick_deletes(files, COUNT(files), &rules, out), 2);
+    assert_int_equal(out[0].max_txid, 5);
+    assert_int_equal(out[1].level, 1);
+    assert_int_equal(out[1].max_txid, 9);
+    assert_true(retention_is_snapshot_due(files, COUNT(files), 500));
+    assert_false(retention_is_snapshot_due(files, COUNT(files), 501));
+    assert_false(retention_is_snapshot_due(files, 3, 1));
+}
+
+/* ---- a keeper at work --------------------------------------------------- */
+
+static void
+put_file(struct objectstore *store, uint64_t txid)
+{
+    struct ltx_header header = { .flags = LTX_FLAG_NO_CHECKSUM,
+        .page_size = PAGE_SIZE,
+        .commit = 3,
+        .min_txid = txid,
+        .max_txid = txid,
+        .timestamp_ms = (int64_t)txid };
+    struct objectstore_request request;
+    struct ltx_encoder *encoder;
+    struct buf file = BUF_INIT;
+    char page[PAGE_SIZE] = { (char)txid }, name[LAYOUT_NAME_SIZE];
+
+    assert_int_equal(ltx_encoder_new(&encoder, &header, &file), STATUS_OK);
+    for (uint32_t i = 1; i <= 3; i++)
+        if (txid == 1 || i == 1 + txid % 3)
+            assert_int_equal(ltx_encoder_add_page(encoder, i, page), STATUS_OK);
+    assert_int_equal(ltx_encoder_finish(encoder, 0), STATUS_OK);
+    ltx_encoder_free(encoder);
+    layout_format_name(name, 0, txid, txid);
+    objectstore_request_init(&request, OBJECTSTORE_PUT, slice_from_text(name));
+    request.body = buf_slice(&file);
+    assert_int_equal(objectstore_run(store, &request), STATUS_OK);
+    objectstore_request_fini(&request);
+    buf_fini(&file);
+}
+
+static uint64_t
+count_requests(const struct objectstore *store)
+{
+    uint64_t sum = 0;
+
+    for (int op = 0; op < 5; op++)
+        sum += store->requests[op];
+    return sum;
+}
+
+static void
+test_history_stays_small_and_whole(void **state)
+{
+    static const struct memstore_faults faults = {
+        .busy = 2, .broken = 20, .delay_ms_max = 2
+    };
+    struct keeper_options options = { .level_interval_ms = { 1000, 5000 },
+        .level0_retention_ms = 20000,
+        .retention_ms = 100000,
+        .deletes = true,
+        .scratch = "/tmp" };
+    struct memworld *world = memworld_new(1);
+    struct objectstore *clean = memstore_open(world, NULL);
+    struct objectstore *store = memstore_open(world, &faults);
+    struct keeper *keeper = keeper_new(store, &options, NULL, NULL);
+    uint64_t txid = 0, compactions, snapshots, deletes;
+    struct layout_file *files, *chain;
+    struct buf error = BUF_INIT;
+    size_t count, chain_len;
+
+    (void)state;
+    log_set_level(LOG_LEVEL_NOTHING);
+    for (int64_t now = 0; now < 400000; now += 10) {
+        memworld_advance(world, now);
+        if (now % 200 == 0 && now < 120000) {
+            put_file(clean, ++txid);
+            keeper_note_shipped(keeper, txid, 0, now);
+        }
+        (void)objectstore_poll(store, 0, -1);
+        (void)keeper_step(keeper, now);
+    }
+    keeper_counts(keeper, &compactions, &snapshots, &deletes);
+    assert_true(compactions > 10);
+    assert_true(deletes > 300);
+    assert_int_equal(snapshots, 0);
+    assert_int_equal(restore_list(clean, &files, &count, &error), STATUS_OK);
+    assert_true(count < 400);
+    assert_int_equal(
+        layout_plan(files, count, txid, &chain, &chain_len, &error), STATUS_OK);
+    memory_free(files);
+    memory_free(chain);
+    /* B5 */
+    uint64_t before = count_requests(store);
+    for (int64_t now = 400000; now < 90000000; now += 10000) {
+        memworld_advance(world, now);
+        (void)objectstore_poll(store, 0, -1);
+        assert_int_equal(keeper_step(keeper, now), -1);
+    }
+    assert_int_equal(count_requests(store), before);
+    keeper_free(keeper);
+    objectstore_close(store);
+    objectstore_close(clean);
+    memworld_free(world);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_inputs_continue_the_level),
+        cmocka_unit_test(test_only_what_is_covered_and_old_is_deleted),
+        cmocka_unit_test(test_snapshots_behind_the_base_are_deleted),
+        cmocka_unit_test(test_history_stays_small_and_whole),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
