@@ -1,0 +1,288 @@
+"""What a start makes of the bucket and of the local files."""
+
+import os
+import shutil
+import time
+
+import pytest
+
+import place
+import servers
+
+
+def fill(server, count=300, prefix="k"):
+    connection = server.connect()
+    connection.pipeline(("SET", f"{prefix}{n}", f"value {n}")
+                        for n in range(count))
+    place.wait_shipped(connection)
+    return connection
+
+
+def values(server, prefix="k"):
+    connection = server.connect()
+    names = connection.call("KEYS", prefix + "*")
+    connection.close()
+    return len(names)
+
+
+def refusal(server, text):
+    """It must end by itself, and say why."""
+    server.spawn()
+    assert server.process.wait(30) != 0
+    assert text in server.tail(), server.tail()
+
+
+def test_new_history(begin, bucket):
+    server = begin(bucket)
+    fill(server)
+    levels = bucket.levels()
+    assert min(levels[0]) == (1, 1)
+    txids = sorted(levels[0])
+    assert [low for low, _ in txids] == list(range(1, len(txids) + 1))
+    assert all(low == high for low, high in txids)
+
+
+def test_local_history_moves_into_an_empty_prefix(begin, bucket):
+    plain = servers.Server(servers.WALDEN)
+    try:
+        plain.start()
+        connection = plain.connect()
+        connection.pipeline(("SET", f"k{n}", "x") for n in range(500))
+        assert plain.stop() == 0
+        server = begin(bucket, folder=plain.folder)
+        place.wait_shipped(server.connect())
+        server.kill()
+    finally:
+        plain.remove()
+    assert values(begin(bucket)) == 500
+
+
+def test_start_elsewhere(begin, bucket):
+    server = begin(bucket)
+    fill(server)
+    server.kill()
+    server.remove()
+    assert values(begin(bucket)) == 300
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_restart_uploads_nothing_again(begin, bucket, how):
+    server = begin(bucket, fold_idle_ms=50)
+    connection = server.connect()
+    for n in range(60):
+        connection.pipeline(
+            ("SET", f"k{n}:{m}", os.urandom(2000)) for m in range(50))
+    # What folding writes is new to the bucket, before a kill or after it.
+    connection.call("SAVE")
+    place.wait_shipped(connection)
+    connection.call("SET", "last", "x")
+    place.wait_shipped(connection)
+    getattr(server, how)()
+    before = set(bucket.names())
+    sizes = sum(bucket.names().values())
+    server.start(timeout=60)
+    connection = server.connect()
+    connection.call("SET", "after", "x")
+    place.wait_shipped(connection)
+    assert values(server) == 3000
+    now = place.info(connection)
+    assert now["bytes_received"] < sizes / 5
+    assert now["bytes_sent"] < sizes / 5
+    assert before <= set(bucket.names())
+
+
+def test_unshipped_commits_are_shipped_after_a_kill(begin, behind_proxy,
+                                                    proxy):
+    server = begin(behind_proxy)
+    fill(server)
+    proxy.rule("status", code=503, method="PUT")
+    connection = server.connect()
+    connection.pipeline(("SET", f"late{n}", "x") for n in range(200))
+    time.sleep(0.3)
+    server.kill()
+    proxy.clear()
+    server.start(timeout=60)
+    place.wait_shipped(server.connect())
+    server.kill()
+    server.remove()
+    assert values(begin(behind_proxy), "late") == 200
+
+
+def test_behind_is_refused(begin, bucket, tmp_path):
+    server = begin(bucket)
+    fill(server)
+    assert server.stop() == 0
+    old = str(tmp_path / "old")
+    shutil.copytree(server.folder, old)
+    server.start()
+    fill(server, prefix="more")
+    assert server.stop() == 0
+    late = bucket.server(folder=old)
+    refusal(late, "do not belong together")
+    # Nothing was overwritten on either side.
+    assert values(begin(bucket), "more") == 300
+
+
+def test_diverged_is_refused(begin, bucket, tmp_path):
+    server = begin(bucket)
+    fill(server)
+    assert server.stop() == 0
+    old = str(tmp_path / "old")
+    shutil.copytree(server.folder, old)
+    server.start()
+    fill(server, prefix="more")
+    assert server.stop() == 0
+    # The copy goes on without the bucket.
+    alone = servers.Server(servers.WALDEN, {}, folder=old)
+    alone.start()
+    alone.connect().pipeline(("SET", f"other{n}", "x") for n in range(500))
+    assert alone.stop() == 0
+    refusal(bucket.server(folder=old), "do not belong together")
+
+
+def test_another_history_is_refused(begin, bucket, tmp_path):
+    server = begin(bucket)
+    fill(server)
+    assert server.stop() == 0
+    alone = servers.Server(servers.WALDEN, {}, folder=str(tmp_path))
+    alone.start()
+    alone.connect().call("SET", "a", "b")
+    assert alone.stop() == 0
+    refusal(bucket.server(folder=str(tmp_path)), "do not belong together")
+
+
+def test_unreachable_bucket_is_waited_for(begin, behind_proxy, proxy):
+    server = begin(behind_proxy)
+    fill(server)
+    server.kill()
+    server.remove()
+    for fault in ({"fault": "status", "code": 500}, {"fault": "cut_answer"}):
+        proxy.order("rule", **fault)
+        late = behind_proxy.server()
+        try:
+            late.spawn()
+            time.sleep(1.5)
+            assert late.is_alive()
+            with pytest.raises(OSError):
+                servers.Connection(late.port)
+            assert not os.path.exists(os.path.join(late.folder, "walden.db"))
+            proxy.clear()
+            late.wait_until_up(40)
+            assert values(late) == 300
+        finally:
+            late.remove()
+
+
+def test_waiting_can_be_ended(behind_proxy, proxy):
+    proxy.rule("status", code=500)
+    server = behind_proxy.server()
+    try:
+        server.spawn()
+        time.sleep(1)
+        assert server.stop(timeout=10) is not None
+    finally:
+        server.remove()
+
+
+def test_a_gap_is_refused(begin, bucket):
+    """B4: part of a history is not an empty prefix."""
+    server = begin(bucket)
+    connection = server.connect()
+    for n in range(5):
+        connection.call("SET", f"k{n}", "x")
+        place.wait_shipped(connection)
+    server.kill()
+    server.remove()
+    bucket.client.delete(
+        bucket.bucket, "p/0000/0000000000000003-0000000000000003.ltx")
+    refused = bucket.server()
+    try:
+        refusal(refused, "3")
+        assert not os.path.exists(os.path.join(refused.folder, "walden.db"))
+    finally:
+        refused.remove()
+
+
+def test_damage_names_the_object(begin, bucket):
+    server = begin(bucket)
+    fill(server)
+    server.kill()
+    server.remove()
+    name = "0000/0000000000000001-0000000000000001.ltx"
+    body = bytearray(bucket.client.get(bucket.bucket, "p/" + name))
+    body[len(body) // 2] ^= 1
+    bucket.client.put(bucket.bucket, "p/" + name, bytes(body))
+    done = bucket.tool("verify", bucket.url)
+    assert done.returncode != 0 and name in done.stderr
+    refused = bucket.server()
+    try:
+        refusal(refused, name)
+    finally:
+        refused.remove()
+
+
+def test_wrong_keys(begin, bucket):
+    begin(bucket).kill()
+    for name, value in (("AWS_ACCESS_KEY_ID", "nobody"),
+                        ("AWS_SECRET_ACCESS_KEY", "wrong")):
+        server = bucket.server()
+        server.env[name] = value
+        try:
+            server.spawn()
+            time.sleep(2)
+            # It may wait (keys are rotated) or end; it must not serve, and
+            # must say what is wrong without saying the secret.
+            with pytest.raises(OSError):
+                servers.Connection(server.port)
+            tail = server.tail()
+            assert "403" in tail or "AccessDenied" in tail \
+                or "InvalidAccessKeyId" in tail \
+                or "SignatureDoesNotMatch" in tail, tail
+            assert "wrong" not in tail and "testsecret" not in tail
+        finally:
+            server.remove()
+    done = bucket.tool("ls", bucket.url,
+                       env={"AWS_SECRET_ACCESS_KEY": "wrong"})
+    assert done.returncode != 0 and "SignatureDoesNotMatch" in done.stderr
+
+
+def test_secrets_stay_secret(begin, bucket, tmp_path):
+    conf = tmp_path / "walden.conf"
+    conf.write_text("")
+    server = bucket.server()
+    server.env.pop("AWS_SECRET_ACCESS_KEY")
+    server.directives["bucket-access-key"] = "testkey"
+    server.directives["bucket-secret-key"] = "testsecret"
+    try:
+        server.start(timeout=60)
+        connection = server.connect()
+        shown = connection.call("CONFIG", "GET", "bucket-secret-key")
+        assert b"testsecret" not in repr(shown).encode()
+        assert b"testsecret" not in connection.call("INFO", "everything")
+        assert "testsecret" not in server.tail(500)
+    finally:
+        server.remove()
+
+
+def test_handover_loses_nothing(begin, bucket):
+    """SIGTERM under load; the next machine continues."""
+    server = begin(bucket, bucket_sync_interval=5000)
+    connection = server.connect()
+    connection.pipeline(("INCR", "n") for _ in range(20000))
+    began = time.monotonic()
+    assert server.stop() == 0
+    server.remove()
+    other = begin(bucket)
+    assert time.monotonic() - began < 15
+    assert other.connect().call("GET", "n") == b"20000"
+
+
+def test_a_directory_is_a_store_too(begin, bucket, tmp_path):
+    bucket.url = f"file://{tmp_path}/store"
+    server = begin(bucket)
+    connection = server.connect()
+    connection.call("CLIENT", "DURABILITY", "bucket")
+    assert connection.call("SET", "a", "b") == b"OK"
+    server.kill()
+    server.remove()
+    assert begin(bucket).connect().call("GET", "a") == b"b"
