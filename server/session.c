@@ -7,6 +7,7 @@
  * An idle session is cheap: its buffers are given back when they are empty
  * (transport.c keeps a little for a busy one, cron.c takes that too).
  */
+#include <inttypes.h>
 #include <unistd.h>
 
 #include "server/base/check.h"
@@ -303,6 +304,33 @@ describe_command(const struct session *session, struct buf *out)
         buf_printf(out, " cmd=%s", command->name);
 }
 
+const char *
+session_durability_text(enum durability durability)
+{
+    static const char *const texts[] = { "memory", "disk", "bucket" };
+    return texts[durability];
+}
+
+static uint64_t
+least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Walden's own: the newest change the client wrote or saw, and how much of */
+/* that the disk and the bucket have. */
+static void
+describe_positions(const struct session *session, struct buf *out)
+{
+    uint64_t seq = session->observed_seq;
+    buf_printf(out,
+        " durability=%s seq=%" PRIu64 " disk-seq=%" PRIu64
+        " bucket-seq=%" PRIu64,
+        session_durability_text(session->durability), seq,
+        least(seq, session->server->durable_seq),
+        least(seq, session->server->shipped_seq));
+}
+
 void
 session_describe(struct session *session, struct buf *out)
 {
@@ -330,6 +358,7 @@ session_describe(struct session *session, struct buf *out)
     buf_printf(out, " user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
         session->resp, session->lib_name != NULL ? session->lib_name : "",
         session->lib_version != NULL ? session->lib_version : "");
+    describe_positions(session, out);
 }
 
 size_t

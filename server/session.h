@@ -132,6 +132,9 @@ bool session_needs_auth(const struct session *session);
 /* The row of config.output_limits that holds for it. */
 int session_class(const struct session *session);
 
+/* "memory", "disk" or "bucket". */
+const char *session_durability_text(enum durability durability);
+
 /* CLIENT LIST's line, no newline at the end. */
 void session_describe(struct session *session, struct buf *out);
 size_t session_memory(const struct session *session); /* bytes */

@@ -133,29 +133,28 @@ client_no_touch(struct call *call)
 static void
 client_durability(struct call *call)
 {
-    static const char *const words[] = { "memory", "disk", "bucket" };
+    struct session *session = call->session;
+    enum durability level = DURABILITY_MEMORY;
 
     if (call->argc == 2) {
-        reply_bulk_text(call->reply, words[call->session->durability]);
+        reply_bulk_text(
+            call->reply, session_durability_text(session->durability));
         return;
     }
     if (call->argc > 3) {
         call_reply_subcommand_error(call);
-    } else if (call_arg_is(call, 2, words[DURABILITY_MEMORY])) {
-        call->session->durability = DURABILITY_MEMORY;
-        reply_ok(call->reply);
-    } else if (call_arg_is(call, 2, words[DURABILITY_DISK])) {
-        call->session->durability = DURABILITY_DISK;
-        reply_ok(call->reply);
-    } else if (call_arg_is(call, 2, words[DURABILITY_BUCKET])) {
-        if (call->server->bucket == NULL) {
-            reply_error(call->reply, "ERR " BUCKET_MISSING);
-            return;
-        }
-        call->session->durability = DURABILITY_BUCKET;
-        reply_ok(call->reply);
-    } else {
+        return;
+    }
+    while (level <= DURABILITY_BUCKET &&
+           !call_arg_is(call, 2, session_durability_text(level)))
+        level++;
+    if (level > DURABILITY_BUCKET) {
         reply_error(call->reply, ERROR_SYNTAX);
+    } else if (level == DURABILITY_BUCKET && call->server->bucket == NULL) {
+        reply_error(call->reply, "ERR " BUCKET_MISSING);
+    } else {
+        session->durability = level;
+        reply_ok(call->reply);
     }
 }
 

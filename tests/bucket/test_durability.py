@@ -84,3 +84,27 @@ def test_info(begin, bucket):
     assert now["fencing"] == 1 and now["epoch"] == 1
     assert now["shipped_txid"] == max(bucket.levels()[0])[1]
     assert now["last_error"] == ""
+
+
+def positions(client):
+    """What CLIENT INFO says of the client's own."""
+    line = client.call("CLIENT", "INFO").decode().strip()
+    fields = dict(field.split("=", 1) for field in line.split(" "))
+    return (fields["durability"], int(fields["seq"]), int(fields["disk-seq"]),
+            int(fields["bucket-seq"]))
+
+
+def test_client_list_shows_the_positions(begin, behind_proxy, proxy):
+    server = begin(behind_proxy, bucket_sync_interval=60000)
+    client = server.connect()
+    assert positions(client) == ("disk", 0, 0, 0)
+    client.call("SET", "a", "1")
+    assert client.call("WAITAOF", 1, 1, 5000) == [1, 1]
+    durability, seq, disk, bucket = positions(client)
+    assert (durability, disk, bucket) == ("disk", seq, seq) and seq > 0
+    proxy.rule("hang", method="PUT")
+    client.call("SET", "a", "2")
+    durability, newer, disk, bucket = positions(client)
+    assert newer > seq and disk == newer and seq <= bucket < newer
+    assert client.call("CLIENT", "DURABILITY", "bucket") == b"OK"
+    assert positions(client)[0] == "bucket"
