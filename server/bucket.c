@@ -20,6 +20,7 @@
 
 #include <event2/event.h>
 
+#include "replication/outbox.h"
 #include "replication/replication.h"
 #include "server/base/check.h"
 #include "server/base/clock.h"
@@ -258,6 +259,25 @@ bucket_is_disposable(const struct server *srv)
     return srv->bucket->was_absent;
 }
 
+/* Files that wait there, and the mark of a loss (outbox.h). */
+static void
+remove_outbox(const char *database_path)
+{
+    struct buf error = BUF_INIT;
+    struct outbox *outbox;
+    enum status status = outbox_open(&outbox, database_path, &error);
+    if (status == STATUS_OK) {
+        status = outbox_clear(outbox);
+        if (status == STATUS_OK)
+            status = outbox_end_loss(outbox);
+        outbox_close(outbox);
+    }
+    if (status != STATUS_OK)
+        log_warning("bucket: the outbox of %s could not be emptied: %s",
+            database_path, status_text(status));
+    buf_fini(&error);
+}
+
 void
 bucket_remove_local(const struct server *srv)
 {
@@ -268,6 +288,7 @@ bucket_remove_local(const struct server *srv)
             path, sizeof(path), "%s%s", srv->config.dbfilename, suffixes[i]);
         (void)unlink(path);
     }
+    remove_outbox(srv->config.dbfilename);
 }
 
 /* ---- running ------------------------------------------------------------ */

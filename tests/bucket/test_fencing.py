@@ -1,6 +1,8 @@
 """Who owns the prefix: split brain (split_brain.py), and stores that cannot
 say."""
 
+import os
+
 import place
 import resp
 
@@ -24,6 +26,32 @@ def test_a_second_server_takes_over(begin, bucket):
     assert "taken over" in first.tail()
     assert second.connect().call("GET", "a") == b"1"
     assert place.info(second.connect())["epoch"] == 2
+
+
+def test_a_lost_start_leaves_nothing_behind(begin, bucket, behind_proxy, proxy):
+    """Its takeover arrives after another server's: it starts over, and what
+    it had put aside (a mark of lost history, say) must not count then."""
+    assert bucket.client is behind_proxy.client
+    direct = place.Place(behind_proxy.client, behind_proxy.bucket)
+    first = begin(direct, durability="bucket")
+    assert first.connect().call("SET", "a", "1") == b"OK"
+    first.kill()
+    proxy.rule("delay", seconds=3.0, method="PUT", times=1, path="/0000/")
+    late = behind_proxy.server(durability="bucket")
+    try:
+        late.spawn()
+        place.wait_until("it takes over", lambda: "taking over" in late.tail())
+        mark = os.path.join(late.folder, "walden.db-outbox", "lost")
+        with open(mark, "w", encoding="ascii") as file:
+            file.write("walden-lost 1\ntxid 1\nnode 0000000000000001\n")
+        second = begin(direct, durability="bucket")
+        assert second.connect().call("SET", "a", "2") == b"OK"
+        late.wait_until_up(30)
+        assert "starting over" in late.tail(100)
+        assert not os.path.exists(mark)
+        assert late.connect().call("GET", "a") == b"2"
+    finally:
+        late.remove()
 
 
 def test_a_lost_answer_is_not_another_writer(begin, behind_proxy, proxy):
