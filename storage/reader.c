@@ -28,6 +28,7 @@ enum reader_statement {
     GET_KEY,
     NEXT_KEY,
     LAST_ID,
+    NEXT_EXPIRED_SAME,
     NEXT_EXPIRED,
     FIRST_EXPIRY,
     GET_META,
@@ -47,8 +48,13 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
     [GET_KEY] = "SELECT " KEY_COLUMNS ", value FROM keys WHERE id=?1",
     [NEXT_KEY] = "SELECT " KEY_COLUMNS " FROM keys WHERE id>?1 ORDER BY id",
     [LAST_ID] = "SELECT max(id) FROM keys",
+    /* Two, because SQLite would look for (expire_at, id) > (?1, ?2) by */
+    /* expire_at alone, and step over all that expire at the same time. */
+    [NEXT_EXPIRED_SAME] = "SELECT " KEY_COLUMNS " FROM keys"
+                          " WHERE expire_at = ?1 AND id > ?2"
+                          " AND expire_at <= ?3 ORDER BY id",
     [NEXT_EXPIRED] = "SELECT " KEY_COLUMNS " FROM keys"
-                     " WHERE (expire_at, id) > (?1, ?2) AND expire_at <= ?3"
+                     " WHERE expire_at > ?1 AND expire_at <= ?3"
                      " ORDER BY expire_at, id",
     [FIRST_EXPIRY] = ("SELECT min(expire_at) FROM keys"
                       " WHERE expire_at IS NOT NULL"),
@@ -87,7 +93,8 @@ struct reader {
     bool is_held;
     unsigned holds;          /* nested reader_hold()s */
     uint64_t key_cursor;     /* id NEXT_KEY stands on; 0: none */
-    uint64_t expired_cursor; /* id NEXT_EXPIRED stands on; 0: none */
+    sqlite3_stmt *expired;   /* a NEXT_EXPIRED that stands on a row, or NULL */
+    uint64_t expired_cursor; /* the id there */
     int64_t expired_cursor_ms;
     int64_t expired_until_ms;
 };
@@ -170,6 +177,14 @@ reader_hold(struct reader *reader)
     return STATUS_OK;
 }
 
+static void
+rest_expired(struct reader *reader)
+{
+    if (reader->expired != NULL)
+        sqlite3_reset(reader->expired);
+    reader->expired = NULL;
+}
+
 void
 reader_release(struct reader *reader)
 {
@@ -178,9 +193,8 @@ reader_release(struct reader *reader)
     if (!reader->is_held)
         return;
     sqlite3_reset(reader->statements[NEXT_KEY]);
-    sqlite3_reset(reader->statements[NEXT_EXPIRED]);
     reader->key_cursor = 0;
-    reader->expired_cursor = 0;
+    rest_expired(reader);
     if (--reader->holds > 0)
         return;
     reader->is_held = false;
@@ -304,32 +318,59 @@ reader_last_id(struct reader *reader)
     return (uint64_t)answer_number(reader->statements[LAST_ID], 0);
 }
 
+/* The first row of one of the NEXT_EXPIREDs, which then stands on it. */
+static enum status
+start_expired(struct reader *reader, enum reader_statement which,
+    int64_t after_ms, uint64_t after_id, int64_t until_ms)
+{
+    sqlite3_stmt *statement = reader->statements[which];
+    enum status status;
+
+    sqlite3_bind_int64(statement, 1, after_ms);
+    if (which == NEXT_EXPIRED_SAME)
+        sqlite3_bind_int64(statement, 2, (int64_t)after_id);
+    sqlite3_bind_int64(statement, 3, until_ms);
+    status = step(statement);
+    reader->expired = statement;
+    if (status != STATUS_OK)
+        rest_expired(reader);
+    return status;
+}
+
 enum status
 reader_next_expired(struct reader *reader, int64_t after_ms, uint64_t after_id,
     int64_t until_ms, struct key_row *row)
 {
-    sqlite3_stmt *statement = reader->statements[NEXT_EXPIRED];
-    enum status status;
+    enum status status = STATUS_NOT_FOUND;
+    bool is_there = reader->expired != NULL &&
+                    reader->expired_cursor == after_id &&
+                    reader->expired_cursor_ms == after_ms &&
+                    reader->expired_until_ms == until_ms;
 
-    if (reader->expired_cursor == 0 || reader->expired_cursor != after_id ||
-        reader->expired_cursor_ms != after_ms ||
-        reader->expired_until_ms != until_ms) {
-        sqlite3_reset(statement);
-        sqlite3_bind_int64(statement, 1, after_ms);
-        sqlite3_bind_int64(statement, 2, (int64_t)after_id);
-        sqlite3_bind_int64(statement, 3, until_ms);
+    if (is_there)
+        status = step(reader->expired);
+    if (status == STATUS_NOT_FOUND) {
+        bool is_at_end =
+            is_there && reader->expired == reader->statements[NEXT_EXPIRED];
+        rest_expired(reader);
+        if (is_at_end)
+            return STATUS_NOT_FOUND;
+        if (!is_there)
+            status = start_expired(
+                reader, NEXT_EXPIRED_SAME, after_ms, after_id, until_ms);
     }
-    status = step(statement);
+    if (status == STATUS_NOT_FOUND)
+        status =
+            start_expired(reader, NEXT_EXPIRED, after_ms, after_id, until_ms);
     if (status == STATUS_OK)
-        status = take_key(reader, statement, row);
-    if (status == STATUS_OK && reader->is_held) {
+        status = take_key(reader, reader->expired, row);
+    if (status == STATUS_OK) {
         reader->expired_cursor = row->id;
         reader->expired_cursor_ms = row->expire_at_ms;
         reader->expired_until_ms = until_ms;
-    } else {
-        sqlite3_reset(statement);
-        reader->expired_cursor = 0;
     }
+    if (status != STATUS_OK || !reader->is_held)
+        rest_expired(reader);
     return status;
 }
 

@@ -17,6 +17,7 @@
 #include "server/base/check.h"
 #include "server/base/clock.h"
 #include "storage/objects/object.h"
+#include "storage/reader.h"
 #include "storage/resident.h"
 
 #define SWEEP_STEP 16 /* keys between looks at the clock */
@@ -97,7 +98,7 @@ sweep_run(struct keyspace *keyspace, int64_t now_ms, int64_t budget_us)
 {
     uint64_t deleted = 0;
     int64_t start_us;
-    bool is_heap_due, is_table_due;
+    bool is_heap_due, is_table_due, is_held;
 
     if (keyspace->is_frozen)
         return 0;
@@ -108,6 +109,8 @@ sweep_run(struct keyspace *keyspace, int64_t now_ms, int64_t budget_us)
     if (!is_heap_due && !is_table_due)
         return 0;
     start_us = clock_monotonic_us();
+    /* If not, each row is read on its own. */
+    is_held = is_table_due && reader_hold(keyspace->reader) == STATUS_OK;
     do {
         for (int i = 0; i < SWEEP_STEP; i++) {
             is_heap_due = sweep_heap(keyspace, &deleted);
@@ -117,6 +120,8 @@ sweep_run(struct keyspace *keyspace, int64_t now_ms, int64_t budget_us)
         }
     } while ((is_heap_due || is_table_due) &&
              clock_monotonic_us() - start_us < budget_us);
+    if (is_held)
+        reader_release(keyspace->reader);
     keyspace->stats.expired_stale_sweep_us +=
         (uint64_t)(clock_monotonic_us() - start_us);
     return deleted;

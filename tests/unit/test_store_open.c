@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/base/clock.h"
 #include "storage/reader.h"
 #include "storage/schema.h"
 #include "storage/store.h"
@@ -178,6 +179,46 @@ test_reader_walks(void **state)
     buf_fini(&out);
 }
 
+/* Microseconds to walk count rows of the expiry index, each on its own. */
+static int64_t
+walk_expired(struct reader *reader, int64_t at, uint64_t id, int count)
+{
+    int64_t start_us = clock_monotonic_us();
+    struct key_row row;
+
+    while (count-- > 0) {
+        assert_int_equal(
+            reader_next_expired(reader, at, id, INT64_MAX, &row), STATUS_OK);
+        assert_int_equal(row.id, id + 1);
+        at = row.expire_at_ms;
+        id = row.id;
+    }
+    return clock_monotonic_us() - start_us;
+}
+
+/* Many keys expire at the same moment: EXPIREAT counts in seconds. */
+static void
+test_rows_that_expire_together_are_found_at_once(void **state)
+{
+    struct storefixture *f = *state;
+    struct batch *batch = storefixture_next_batch(f);
+    int64_t apart_us, together_us;
+    char name[16];
+
+    for (uint64_t id = 1; id <= 40000; id++) {
+        struct key_row key = { .id = id, .type = KEY_STRING };
+        key.expire_at_ms = id <= 20000 ? (int64_t)id : 20001;
+        key.name = slice_make(
+            name, (size_t)snprintf(name, sizeof(name), "k%d", (int)id));
+        batch_add_key(batch, &key);
+    }
+    assert_int_equal(storefixture_commit(f, batch), STATUS_OK);
+    storefixture_sync(f);
+    apart_us = walk_expired(store_reader(f->store), 19000, 19000, 500);
+    together_us = walk_expired(store_reader(f->store), 20001, 39000, 500);
+    assert_true(together_us < 20 * apart_us);
+}
+
 static void
 test_scores_keep_their_bits(void **state)
 {
@@ -279,6 +320,7 @@ main(void)
         TEST(test_foreign_files_are_refused),
         TEST(test_damaged_journal_is_refused),
         TEST(test_reader_walks),
+        TEST(test_rows_that_expire_together_are_found_at_once),
         TEST(test_scores_keep_their_bits),
         TEST(test_views),
         TEST(test_idle_store_folds_and_rests),
