@@ -12,8 +12,6 @@
 
 /* A row change whose value is larger goes straight into its table. */
 #define BATCH_DIRECT_SIZE_MIN (8 * 1024) /* bytes */
-/* Bytes of one row of the journal; a batch may take several. */
-#define BATCH_SEGMENT_SIZE_MAX (64 * 1024 * 1024)
 
 struct batch {
     struct mailbox_node node;

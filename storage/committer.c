@@ -154,8 +154,8 @@ reopen(struct committer *committer)
     if (connection_wal_size(connection) > 0)
         committer->suspect_frames = connection->wal_frames;
     connection_close(connection);
-    status = connection_open(
-        connection, committer->path, committer->vfs, error, sizeof(error));
+    status =
+        connection_open(connection, &committer->options, error, sizeof(error));
     if (status != STATUS_OK) {
         log_warning("%s", error);
         return status;
@@ -673,8 +673,8 @@ committer_open(struct committer **committer,
     out->inbox = mailbox_new(false);
     out->reports = mailbox_new(true);
     out->pace.batch_us = clock_monotonic_us();
-    status = connection_open(
-        &out->connection, out->path, out->vfs, error, error_size);
+    status =
+        connection_open(&out->connection, &out->options, error, error_size);
     if (status == STATUS_OK)
         status = recover(out, error, error_size);
     if (status != STATUS_OK) {

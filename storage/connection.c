@@ -87,7 +87,7 @@ load_direct(struct connection *connection)
 }
 
 static enum status
-open_parts(struct connection *connection)
+open_parts(struct connection *connection, const struct store_options *options)
 {
     struct fold_context context;
     enum status status;
@@ -97,7 +97,8 @@ open_parts(struct connection *connection)
     if (status == STATUS_OK)
         status = table_open(&connection->tables, connection->db);
     if (status == STATUS_OK)
-        status = journal_open(&connection->journal, connection->db);
+        status = journal_open(
+            &connection->journal, connection->db, options->journal_row_size);
     if (status == STATUS_OK)
         status = database_get_number(
             connection->db, "SELECT EXISTS(SELECT 1 FROM garbage)", &garbage);
@@ -108,7 +109,8 @@ open_parts(struct connection *connection)
     context = (struct fold_context){ .transaction = connection->transaction,
         .tables = connection->tables,
         .journal = connection->journal,
-        .direct = connection->direct };
+        .direct = connection->direct,
+        .generation_size = options->generation_size };
     connection->fold = fold_new(&context, 0);
     if (journal_last_seq(connection->journal) > connection->seq)
         connection->seq = journal_last_seq(connection->journal);
@@ -116,19 +118,20 @@ open_parts(struct connection *connection)
 }
 
 enum status
-connection_open(struct connection *connection, const char *path,
-    const char *vfs, char *error, size_t error_size)
+connection_open(struct connection *connection,
+    const struct store_options *options, char *error, size_t error_size)
 {
+    const char *path = options->path;
     enum status status;
 
-    status = database_open(
-        &connection->db, path, vfs, false, CACHE_SIZE, error, error_size);
+    status = database_open(&connection->db, path, options->vfs, false,
+        CACHE_SIZE, error, error_size);
     if (status != STATUS_OK)
         return status;
     status = schema_open(connection->db, path, error, error_size);
     if (status == STATUS_OK) {
         sqlite3_wal_hook(connection->db, count_frames, connection);
-        status = open_parts(connection);
+        status = open_parts(connection, options);
         if (status != STATUS_OK)
             snprintf(error, error_size, "cannot use %s: %s (%s)", path,
                 status_text(status), sqlite3_errmsg(connection->db));
@@ -281,7 +284,7 @@ note_direct(struct connection *connection, const struct batch *batch)
     enum status status = STATUS_OK;
     uint64_t at = id - 1;
 
-    if (batch->changes.len <= BATCH_SEGMENT_SIZE_MAX)
+    if (!journal_splits(connection->journal, batch))
         return direct_add(connection->direct, id, buf_slice(&batch->changes));
     while (status == STATUS_OK) {
         status = journal_next(connection->journal, at, &at, &changes);

@@ -27,12 +27,12 @@ struct connection {
 };
 
 /*
- * Open path and read what it says of itself.  Nothing is recovered yet.
+ * Open options->path and read what it says of itself.  Nothing is recovered yet.
  * connection must be zero; the tap in it is kept.
  * Fails with a sentence in error; connection is then closed.
  */
 MUST_CHECK enum status connection_open(struct connection *connection,
-    const char *path, const char *vfs, char *error, size_t error_size);
+    const struct store_options *options, char *error, size_t error_size);
 /* Forgets a fold in progress.  May be called again. */
 void connection_close(struct connection *connection);
 

@@ -122,8 +122,8 @@ fold_start(struct fold *fold, uint64_t seq)
     fold->last_id = 0;
     fold->is_indexed = true;
     fold->size = journal_bytes(fold->context.journal);
-    if (fold->size > FOLD_SIZE_MAX)
-        fold->size = FOLD_SIZE_MAX;
+    if (fold->size > fold->context.generation_size)
+        fold->size = fold->context.generation_size;
     fold->journal_count = 0;
     fold->journal_gone = 0;
 }
@@ -177,7 +177,7 @@ read_row(struct fold *fold)
     enum status status;
     uint64_t id;
 
-    if (generation_size(fold->generation) >= FOLD_SIZE_MAX)
+    if (generation_size(fold->generation) >= fold->context.generation_size)
         return end_reading(fold);
     status = journal_next(fold->context.journal, fold->last_id, &id, &changes);
     if (status == STATUS_NOT_FOUND ||

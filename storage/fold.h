@@ -2,7 +2,7 @@
  * fold.h -- moves what the journal says into the tables, in slices.
  *
  * The fold works on one generation at a time: journal rows from the oldest on,
- * up to FOLD_SIZE_MAX bytes of them.  It reads them back from SQLite, so
+ * about generation_size bytes of them.  It reads them back from SQLite, so
  * folding while the server runs and recovery after a crash are one path.
  *
  *   D3  tables + journal are the acknowledged state before, between and after
@@ -22,8 +22,6 @@
 #include "storage/table.h"
 #include "storage/transaction.h"
 
-#define FOLD_SIZE_MAX (64 * 1024 * 1024) /* bytes of journal a generation */
-
 struct fold;
 
 /* What a fold works with; all lent. */
@@ -32,6 +30,7 @@ struct fold_context {
     struct table_writer *tables;
     struct journal *journal;
     struct direct_index *direct;
+    uint64_t generation_size; /* bytes of journal */
 };
 
 struct fold *fold_new(const struct fold_context *context, uint64_t folded_seq);

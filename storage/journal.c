@@ -36,6 +36,7 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
 
 struct journal {
     sqlite3_stmt *statements[STATEMENT_COUNT];
+    uint64_t row_size;
     uint64_t cursor; /* id of the row NEXT stands on; 0: on none */
     uint64_t rows;
     uint64_t bytes;
@@ -69,12 +70,13 @@ count_rows(struct journal *journal, sqlite3 *db)
 }
 
 enum status
-journal_open(struct journal **journal, sqlite3 *db)
+journal_open(struct journal **journal, sqlite3 *db, uint64_t row_size)
 {
     struct journal *out = memory_zalloc(sizeof(*out));
     enum status status = count_rows(out, db);
     int i;
 
+    out->row_size = row_size;
     for (i = 0; i < STATEMENT_COUNT && status == STATUS_OK; i++)
         status = database_prepare(db, statement_sql[i], &out->statements[i]);
     if (status != STATUS_OK) {
@@ -114,7 +116,7 @@ insert_part(
  * least one.
  */
 static size_t
-find_part_end(struct slice changes, size_t start)
+find_part_end(struct slice changes, size_t start, uint64_t row_size)
 {
     struct bytes bytes =
         bytes_from(slice_make(changes.data + start, changes.len - start));
@@ -124,12 +126,18 @@ find_part_end(struct slice changes, size_t start)
     while (rowchange_next(&bytes, &change) == STATUS_OK) {
         size_t next = (size_t)(bytes.at - changes.data);
 
-        if (next - start > BATCH_SEGMENT_SIZE_MAX && end > start)
+        if (next - start > row_size && end > start)
             return end;
         end = next;
     }
     CHECK(end == changes.len); /* we encoded it ourselves */
     return end;
+}
+
+bool
+journal_splits(const struct journal *journal, const struct batch *batch)
+{
+    return batch->changes.len > journal->row_size;
 }
 
 enum status
@@ -143,10 +151,10 @@ journal_insert(struct journal *journal, const struct batch *batch)
     unsigned part = 0;
 
     journal->parts = 1;
-    if (changes.len <= BATCH_SEGMENT_SIZE_MAX)
+    if (!journal_splits(journal, batch))
         return insert_part(journal, id, has_direct, changes);
     while (start < changes.len) {
-        size_t end = find_part_end(changes, start);
+        size_t end = find_part_end(changes, start, journal->row_size);
 
         if (part > PART_MAX)
             return STATUS_LIMIT;

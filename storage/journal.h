@@ -24,8 +24,12 @@ journal_seq(uint64_t id)
 
 struct journal;
 
-/* Counts what the table holds: reads row headers only. */
-MUST_CHECK enum status journal_open(struct journal **journal, sqlite3 *db);
+/*
+ * Counts what the table holds: reads row headers only.  A batch of more than
+ * row_size bytes takes several rows.
+ */
+MUST_CHECK enum status journal_open(
+    struct journal **journal, sqlite3 *db, uint64_t row_size);
 void journal_close(struct journal *journal);
 
 /*
@@ -35,6 +39,9 @@ void journal_close(struct journal *journal);
 MUST_CHECK enum status journal_insert(
     struct journal *journal, const struct batch *batch);
 void journal_inserted(struct journal *journal, const struct batch *batch);
+
+/* Does batch take several rows? */
+bool journal_splits(const struct journal *journal, const struct batch *batch);
 
 /* The row with the smallest id > after; changes lent until the next call or */
 /* journal_rest(). STATUS_NOT_FOUND: none. */

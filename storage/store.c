@@ -25,6 +25,8 @@
 #define JOURNAL_SIZE_MAX (256 * 1024 * 1024)
 /* The next commit waits for a checkpoint: about 5 ms for 4 MiB, 100 for 32. */
 #define CHECKPOINT_SIZE (4 * 1024 * 1024)
+#define JOURNAL_ROW_SIZE (64 * 1024 * 1024)
+#define GENERATION_SIZE (64 * 1024 * 1024)
 #define FOLD_SLICE_US 1000
 #define FOLD_IDLE_MS 1000
 #define LOCK_FILE_MODE 0644
@@ -42,6 +44,8 @@ store_options_init(struct store_options *options)
         .journal_fold_size = JOURNAL_FOLD_SIZE,
         .journal_size_max = JOURNAL_SIZE_MAX,
         .checkpoint_size = CHECKPOINT_SIZE,
+        .journal_row_size = JOURNAL_ROW_SIZE,
+        .generation_size = GENERATION_SIZE,
         .fold_slice_us = FOLD_SLICE_US,
         .fold_idle_ms = FOLD_IDLE_MS,
         .is_synchronous = true,

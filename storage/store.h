@@ -36,10 +36,13 @@ struct store_options {
     uint64_t journal_fold_size; /* bytes: start folding; default 64 MiB */
     uint64_t journal_size_max;  /* bytes: fold before new commits */
     uint64_t checkpoint_size;   /* bytes of WAL that call for a checkpoint */
-    int64_t fold_slice_us;      /* longest stretch of folding, microseconds */
-    int fold_idle_ms;           /* fold when idle for so long; -1: never */
-    bool is_synchronous;        /* false: no fsync at commits */
-    struct tap *tap;            /* lent; told of every commit.  NULL: none */
+    /* Both as they are when the store is opened; default 64 MiB. */
+    uint64_t journal_row_size; /* a larger batch takes several rows */
+    uint64_t generation_size;  /* bytes of journal that are folded at once */
+    int64_t fold_slice_us;     /* longest stretch of folding, microseconds */
+    int fold_idle_ms;          /* fold when idle for so long; -1: never */
+    bool is_synchronous;       /* false: no fsync at commits */
+    struct tap *tap;           /* lent; told of every commit.  NULL: none */
 };
 
 void store_options_init(struct store_options *options);

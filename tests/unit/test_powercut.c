@@ -296,6 +296,9 @@ begin_run(struct fixture *f, int run)
     faultvfs_reset();
     snprintf(f->path, sizeof(f->path), "%s/%d.db", f->dir, run);
     f->options.path = f->path;
+    /* Every other run cuts batches into parts, and folds in small pieces. */
+    f->options.journal_row_size = run % 2 ? 64 * 1024 : 300;
+    f->options.generation_size = run % 2 ? 64 * 1024 : 700;
     f->acknowledged = 0;
     f->submitted = 0;
     f->store = NULL;
