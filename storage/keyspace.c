@@ -550,7 +550,7 @@ keyspace_seal(struct keyspace *keyspace, struct batch *spare)
 
     DCHECK(!keyspace->is_frozen);
     keyspace_end_reads(keyspace);
-    resident_write_rows(keyspace, NULL);
+    resident_write_rows(keyspace);
     physical_write_counts(keyspace);
     batch->seq = keyspace->open_seq++;
     batch->sealed_us = clock_monotonic_us();

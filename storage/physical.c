@@ -4,9 +4,12 @@
  *
  * FLUSHDB does not look at a single key.  The dropped database's struct, with
  * its map of keys, goes to the reaper; on disk one ROW_DROP tells the fold to
- * collect its rows.  Keys of it that the open batch has touched get their rows
- * written first: their elements are in the batch already, and elements without
- * a key's row would never be found again.
+ * collect its rows.  Keys that the open batch has touched get their rows
+ * written first:
+ *   - those of the database, because their elements are in the batch already,
+ *     and elements without a key's row would never be found again;
+ *   - those that were moved out of it, because a fold may end within a huge
+ *     batch: were their rows behind the drop, they would be collected with it.
  */
 #include "storage/physical.h"
 
@@ -281,7 +284,7 @@ physical_flush(struct keyspace *keyspace, int logical)
     struct physical *fresh;
     struct row_change drop = { .op = ROW_DROP, .table = ROW_DB };
 
-    resident_write_rows(keyspace, old);
+    resident_write_rows(keyspace);
     drop.id = old->number;
     batch_add(keyspace->batch, &drop);
     meta_del_of(keyspace, "count", old->number);

@@ -343,25 +343,18 @@ write_row(struct keyspace *keyspace, const struct key *key)
 }
 
 void
-resident_write_rows(struct keyspace *keyspace, struct physical *home)
+resident_write_rows(struct keyspace *keyspace)
 {
-    size_t kept = 0;
-
     for (size_t i = 0; i < keyspace->touched_count; i++) {
         struct key *key = keyspace->touched[i];
-        if (home != NULL && key->home != home) {
-            keyspace->touched[kept++] = key;
-            continue;
-        }
         /* A tombstone's ROW_DEL is in the batch already. */
         if (resident_is_live(key))
             write_row(keyspace, key);
         key->is_row_stale = false;
         key->is_touched = false;
     }
-    keyspace->touched_count = kept;
-    if (kept == 0)
-        keyspace->touched_size = 0;
+    keyspace->touched_count = 0;
+    keyspace->touched_size = 0;
 }
 
 /* The head of the dirty list has been there long enough. */

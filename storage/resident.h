@@ -163,8 +163,8 @@ void resident_set_expiry(
 /* Tell the watcher. */
 void resident_notify(struct keyspace *keyspace, const struct key *key);
 
-/* Write the rows of touched keys (of home only, if not NULL). */
-void resident_write_rows(struct keyspace *keyspace, struct physical *home);
+/* Write the rows of the touched keys. */
+void resident_write_rows(struct keyspace *keyspace);
 /* Up to limit keys that have been folded leave the lists.  true: more. */
 bool resident_settle(struct keyspace *keyspace, size_t limit);
 /* Changed by batch seq, the newest so far: enter the dirty list. */

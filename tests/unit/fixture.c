@@ -19,6 +19,7 @@
 #define WAIT_MS 10000
 
 static char path[64];
+struct store_options fixture_options;
 struct store *fixture_store;
 struct keyspace *fixture_keyspace;
 struct batch *fixture_spare;
@@ -26,16 +27,12 @@ struct batch *fixture_spare;
 static void
 open_all(void)
 {
-    struct store_options options;
     struct keyspace_options limits = { .databases = FIXTURE_DATABASES };
     char error[256];
 
-    store_options_init(&options);
-    options.path = path;
-    options.fold_idle_ms = -1;
-    options.fold_slice_us = 1; /* so that much happens between slices */
     assert_int_equal(
-        store_open(&fixture_store, &options, error, sizeof(error)), STATUS_OK);
+        store_open(&fixture_store, &fixture_options, error, sizeof(error)),
+        STATUS_OK);
     hash_set_seed(store_counters(fixture_store)->hash_seed);
     assert_int_equal(
         keyspace_new(&fixture_keyspace, fixture_store, &limits), STATUS_OK);
@@ -48,6 +45,10 @@ fixture_set_up(void **state)
     (void)state;
     snprintf(path, sizeof(path), "/tmp/walden-fixture_keyspace-%d.db",
         (int)getpid());
+    store_options_init(&fixture_options);
+    fixture_options.path = path;
+    fixture_options.fold_idle_ms = -1;
+    fixture_options.fold_slice_us = 1; /* so that much happens between */
     open_all();
     return 0;
 }

@@ -11,6 +11,8 @@
 #define FIXTURE_DATABASES 3
 #define FIXTURE_NOW_MS INT64_C(1000000) /* the wall clock */
 
+/* What the store is opened with; changed before a restart. */
+extern struct store_options fixture_options;
 extern struct store *fixture_store;
 extern struct keyspace *fixture_keyspace;
 /* A batch that came back, for the next keyspace_seal(). */

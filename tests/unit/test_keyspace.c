@@ -8,9 +8,11 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "storage/objects/hash.h"
 #include "tests/unit/fixture.h"
 
 /* What left memory is on disk, but perhaps not in the bucket yet. */
@@ -182,6 +184,69 @@ mark_name(struct slice name, enum key_type type, void *arg)
         number = number * 10 + (name.data[i] - '0');
     visits[number]++;
     return true;
+}
+
+static void
+put_field(int db, const char *name, const char *field)
+{
+    struct slice slice = slice_from_text(name);
+    struct key *key = fixture_find(db, name);
+    struct edit edit;
+
+    if (key == NULL)
+        key = keyspace_create(fixture_keyspace, db, slice, KEY_HASH,
+            hash_object_new(KEY_LISTPACK));
+    edit = keyspace_edit(fixture_keyspace, key);
+    hash_object_put(key->hash, &edit, slice_from_text(field), SLICE("v"));
+    assert_true(keyspace_touch(fixture_keyspace, key));
+}
+
+/* Until as much is folded as calls for it, and garbage, if any, collected. */
+static void
+wait_for_background_work(void)
+{
+    struct store_stats stats = { .journal_bytes = UINT64_MAX };
+
+    while (stats.journal_bytes > fixture_options.journal_fold_size) {
+        usleep(1000);
+        store_stats(fixture_store, &stats);
+    }
+    assert_true(stats.journal_bytes > 0);
+    usleep(50000);
+}
+
+/*
+ * A key is moved out of a database that is then dropped, all in one batch, of
+ * which the journal's first rows are folded and the others are not yet: when
+ * the drop is, the key must have been moved, or it is collected with the rest.
+ */
+static void
+test_moved_key_outlives_the_drop_of_a_huge_batch(void **state)
+{
+    char name[16];
+
+    (void)state;
+    put_field(0, "moved", "field");
+    fixture_fold();
+    fixture_options.journal_row_size = 1000;
+    fixture_options.generation_size = 1;
+    fixture_options.journal_fold_size = 6000;
+    fixture_restart(true);
+    for (int i = 0; i < 500; i++) {
+        snprintf(name, sizeof(name), "%d", i);
+        fixture_set(2, name, "value");
+    }
+    (void)fixture_find(1, "moved");
+    (void)keyspace_rename(
+        fixture_keyspace, fixture_find(0, "moved"), 1, SLICE("moved"));
+    fixture_set(0, "dropped", "value");
+    keyspace_flush(fixture_keyspace, 0);
+    fixture_commit();
+    wait_for_background_work();
+    fixture_restart(true);
+    assert_non_null(fixture_find(1, "moved"));
+    assert_int_equal(fixture_find(1, "moved")->size, 1);
+    assert_int_equal(keyspace_count(fixture_keyspace, 0), 0);
 }
 
 /* k0-k99 are there all the time; others come, go and move between steps. */
@@ -467,6 +532,7 @@ main(void)
         TEST(test_expired_goes),
         TEST(test_expired_is_hidden_until_resume),
         TEST(test_failed_changes_are_gone_D2),
+        TEST(test_moved_key_outlives_the_drop_of_a_huge_batch),
         TEST(test_scan_visits_all),
         TEST(test_scan_follows_renames),
         TEST(test_scan_finds_new_key_renamed_after_fold),
