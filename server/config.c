@@ -8,6 +8,7 @@
  * back to the text it had.
  */
 #include <errno.h>
+#include <glob.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@
 #define MAXMEMORY_SHARE 4                /* of the machine's memory */
 #define READ_SIZE 4096
 #define NAME_SIZE 128 /* bytes of a name in an error */
+#define BLANKS " \t\r\n"
 
 /* Where a line comes from, for errors. */
 struct origin {
@@ -32,7 +34,7 @@ struct origin {
     int depth;
 };
 
-static enum status load_file(
+static enum status load_included(
     struct config *config, const char *path, int depth, struct buf *error);
 
 /* ---- defaults ---------------------------------------------------------- */
@@ -144,7 +146,7 @@ set_words(struct config *config, const struct slice *words, size_t count,
         }
         (void)snprintf(
             path, sizeof(path), "%.*s", (int)words[1].len, words[1].data);
-        return load_file(config, path, depth + 1, error);
+        return load_included(config, path, depth + 1, error);
     }
     enum status special;
     if (config_special_read(config, words, count, &special, reason))
@@ -160,8 +162,8 @@ set_words(struct config *config, const struct slice *words, size_t count,
     const struct config_ignored_row *ignored =
         config_table_find_ignored(words[0]);
     if (ignored != NULL && count >= 2)
-        return config_value_parse_ignored(
-            ignored, config, words + 1, count - 1, reason);
+        return config_ignored_parse(
+            ignored, config, words + 1, count - 1, true, reason);
     buf_append_text(reason, "Bad directive or wrong number of arguments");
     return STATUS_INVALID;
 }
@@ -169,14 +171,13 @@ set_words(struct config *config, const struct slice *words, size_t count,
 static struct slice
 trim(struct slice line)
 {
-    static const char blanks[] = " \t\r\n";
-    while (line.len > 0 && strchr(blanks, line.data[0]) != NULL &&
+    while (line.len > 0 && strchr(BLANKS, line.data[0]) != NULL &&
            line.data[0] != '\0') {
         line.data++;
         line.len--;
     }
     while (line.len > 0 && line.data[line.len - 1] != '\0' &&
-           strchr(blanks, line.data[line.len - 1]) != NULL)
+           strchr(BLANKS, line.data[line.len - 1]) != NULL)
         line.len--;
     return line;
 }
@@ -273,7 +274,47 @@ load_file(struct config *config, const char *path, int depth, struct buf *error)
     return status;
 }
 
-/* "--port" "7000" -> the line "port 7000". */
+/* A path that is a pattern may match nothing. */
+static enum status
+load_included(
+    struct config *config, const char *path, int depth, struct buf *error)
+{
+    glob_t found;
+    enum status status = STATUS_OK;
+    if (strpbrk(path, "*?[") == NULL)
+        return load_file(config, path, depth, error);
+    if (glob(path, 0, NULL, &found) != 0)
+        return STATUS_OK;
+    for (size_t i = 0; i < found.gl_pathc && status == STATUS_OK; i++)
+        status = load_file(config, found.gl_pathv[i], depth, error);
+    globfree(&found);
+    return status;
+}
+
+static bool
+begins_with_dashes(const char *argument)
+{
+    return strncmp(argument, "--", 2) == 0;
+}
+
+/* Does "--name value" stand in one argument? */
+static bool
+holds_value(const char *argument)
+{
+    const char *blank = strpbrk(argument, BLANKS);
+    return blank != NULL && blank[strspn(blank, BLANKS)] != '\0';
+}
+
+/* "--save" has a history: without a value it means "". */
+static bool
+is_empty_save(char *const *arguments, int count, int at)
+{
+    return slice_is(slice_from_text(arguments[at]), "--save") &&
+           (at + 1 == count || begins_with_dashes(arguments[at + 1]));
+}
+
+/* "--port" "7000" -> the line "port 7000".  Behind a name stands its value, */
+/* whatever it looks like. */
 static enum status
 load_arguments(
     struct config *config, char *const *arguments, int count, struct buf *error)
@@ -281,18 +322,21 @@ load_arguments(
     struct origin origin = { NULL, 0, 0 };
     struct buf line = BUF_INIT;
     enum status status = STATUS_OK;
+    bool is_value_due = false;
     for (int i = 0; i < count && status == STATUS_OK; i++) {
-        bool is_name =
-            strncmp(arguments[i], "--", 2) == 0 && arguments[i][2] != '\0';
-        if (is_name && line.len > 0) {
+        if (begins_with_dashes(arguments[i]) && !is_value_due) {
             status = load_line(config, buf_slice(&line), &origin, error);
             buf_clear(&line, READ_SIZE);
-        }
-        if (is_name) {
             buf_append_text(&line, arguments[i] + 2);
+            is_value_due = !holds_value(arguments[i]);
+            if (is_empty_save(arguments, count, i)) {
+                buf_append_text(&line, " \"\"");
+                is_value_due = false;
+            }
         } else {
             buf_append_byte(&line, ' ');
             config_value_quote(slice_from_text(arguments[i]), &line);
+            is_value_due = false;
         }
     }
     if (status == STATUS_OK && line.len > 0)
@@ -302,12 +346,14 @@ load_arguments(
 }
 
 enum status
-config_load(struct config *config, const char *path, char *const *arguments,
-    int argument_count, struct buf *error)
+config_load(struct config *config, const char *path, bool has_stdin,
+    char *const *arguments, int argument_count, struct buf *error)
 {
     enum status status = STATUS_OK;
     if (path != NULL && path[0] != '\0')
         status = load_file(config, path, 0, error);
+    if (status == STATUS_OK && has_stdin)
+        status = load_file(config, "-", 0, error);
     if (status == STATUS_OK)
         status = load_arguments(config, arguments, argument_count, error);
     return status;
@@ -339,7 +385,7 @@ config_get(const struct config *config, struct slice pattern,
         for (int i = 0; i < 2 && row->value != NULL; i++)
             if (names[i] != NULL &&
                 glob_match_nocase(pattern, slice_from_text(names[i])))
-                visit(names[i], config_value_ignored(config, row), arg);
+                visit(names[i], config_ignored_value(config, row), arg);
     }
     buf_fini(&value);
 }
@@ -361,7 +407,7 @@ set_pair(struct config *config, struct slice name, struct slice value,
     if (row != NULL && row->kind != CONFIG_BIND && row->kind != CONFIG_OUTPUT)
         return config_value_parse(row, config, &value, 1, error);
     if (row == NULL)
-        return config_value_parse_ignored(ignored, config, &value, 1, error);
+        return config_ignored_parse(ignored, config, &value, 1, false, error);
     status = parser_split_line(value, &scratch, &words, &count, &size);
     if (status == STATUS_OK)
         status = config_value_parse(row, config, words, count, error);
@@ -407,7 +453,7 @@ get_text(const struct config *config, struct slice name, struct buf *text)
         config_value_print(row, config, text);
     else
         buf_append_slice(text,
-            config_value_ignored(config, config_table_find_ignored(name)));
+            config_ignored_value(config, config_table_find_ignored(name)));
 }
 
 /* Call each apply function once. */

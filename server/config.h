@@ -95,12 +95,14 @@ struct config {
 void config_init(struct config *config);
 void config_fini(struct config *config);
 /*
- * Read a file (path; "-": standard input) and then the --directive arguments.
+ * Read a file (path; NULL: none), standard input if has_stdin, and then the
+ * --directive arguments.
  * Fails: STATUS_INVALID, STATUS_NOT_FOUND, STATUS_IO; error then holds Redis's
  * "FATAL CONFIG FILE ERROR" lines with file and line number.
  */
 MUST_CHECK enum status config_load(struct config *config, const char *path,
-    char *const *arguments, int argument_count, struct buf *error);
+    bool has_stdin, char *const *arguments, int argument_count,
+    struct buf *error);
 
 /* CONFIG GET: visit name and value of each directive matching the glob. */
 typedef void (*config_visit_fn)(

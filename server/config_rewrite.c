@@ -85,7 +85,7 @@ replace_line(struct rewrite *rewrite, struct slice name)
         write_row(rewrite, row);
     else
         write_line(rewrite, ignored->name,
-            config_value_ignored(rewrite->config, ignored),
+            config_ignored_value(rewrite->config, ignored),
             ignored->kind == 't' && ignored->value[0] != '\0');
     return true;
 }

@@ -41,7 +41,8 @@ struct config_ignored_row {
     const char *name;
     const char *alias;
     const char *value; /* Redis's default; NULL: CONFIG GET does not know it */
-    char kind;         /* b: yes/no, i: number, m: memory, t: text */
+    char kind;         /* b: yes/no, i: number, m: memory, t: text, */
+                       /* s: save, e: notify-keyspace-events */
     bool is_fixed;     /* CONFIG SET refuses it */
 };
 
@@ -72,14 +73,17 @@ MUST_CHECK enum status config_value_parse(const struct config_row *row,
 /* Append what CONFIG GET says. */
 void config_value_print(
     const struct config_row *row, const struct config *config, struct buf *out);
-/* The same for a directive that means nothing here. */
-MUST_CHECK enum status config_value_parse_ignored(
-    const struct config_ignored_row *row, struct config *config,
-    const struct slice *words, size_t count, struct buf *error);
-struct slice config_value_ignored(
-    const struct config *config, const struct config_ignored_row *row);
 /* Append value as a word of a line, quoted if it has to be. */
 void config_value_quote(struct slice value, struct buf *out);
+
+/* ---- config_ignored.c: the same for what means nothing here ------------ */
+
+/* is_added: lines of a file, whose save points add up. */
+MUST_CHECK enum status config_ignored_parse(
+    const struct config_ignored_row *row, struct config *config,
+    const struct slice *words, size_t count, bool is_added, struct buf *error);
+struct slice config_ignored_value(
+    const struct config *config, const struct config_ignored_row *row);
 
 /* ---- config_special.c -------------------------------------------------- */
 

@@ -68,22 +68,27 @@ load_config(int argc, char **argv)
 {
     struct buf error = BUF_INIT;
     const char *path = NULL;
+    bool has_stdin = false;
     int at = 1;
-    if (argc > 1 && (argv[1][0] != '-' || strcmp(argv[1], "-") == 0))
+    if (argc > 1 && argv[1][0] != '-')
         path = argv[at++];
-    /* Redis takes a "-" behind the options too. */
-    if (path == NULL && argc > 2 && strcmp(argv[argc - 1], "-") == 0) {
-        path = "-";
+    /* "-" stands first or last. */
+    if (at == 1 && argc > 1 && strcmp(argv[1], "-") == 0) {
+        has_stdin = true;
+        at++;
+    }
+    if (argc > at && strcmp(argv[argc - 1], "-") == 0) {
+        has_stdin = true;
         argc--;
     }
     config_init(&server.config);
-    if (config_load(&server.config, path, argv + at, argc - at, &error) !=
-        STATUS_OK) {
+    if (config_load(&server.config, path, has_stdin, argv + at, argc - at,
+            &error) != STATUS_OK) {
         (void)fprintf(stderr, "%.*s", (int)error.len, error.data);
         exit(1);
     }
     buf_fini(&error);
-    if (path != NULL && strcmp(path, "-") != 0)
+    if (path != NULL)
         note_config_file(path);
 }
 

@@ -63,7 +63,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK(write(fd, data, size) == (ssize_t)size);
     (void)close(fd);
     config_init(&config);
-    if (config_load(&config, path, NULL, 0, &error) == STATUS_OK)
+    if (config_load(&config, path, false, NULL, 0, &error) == STATUS_OK)
         CHECK(error.len == 0);
     else
         CHECK(error.len > 0);

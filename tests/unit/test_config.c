@@ -25,7 +25,7 @@ get(const struct config *config, const char *name, char *text, size_t size)
         config_value_print(row, config, &value);
     else
         buf_append_slice(
-            &value, config_value_ignored(config,
+            &value, config_ignored_value(config,
                         config_table_find_ignored(slice_from_text(name))));
     (void)snprintf(text, size, "%.*s", (int)value.len, value.data);
     buf_fini(&value);
@@ -44,8 +44,8 @@ load(struct config *config, const char *first, const char *second)
 {
     char *arguments[] = { (char *)first, (char *)second };
     struct buf error = BUF_INIT;
-    enum status status =
-        config_load(config, NULL, arguments, second != NULL ? 2 : 1, &error);
+    enum status status = config_load(
+        config, NULL, false, arguments, second != NULL ? 2 : 1, &error);
     assert_int_equal(status != STATUS_OK, error.len > 0);
     buf_fini(&error);
     return status;
@@ -114,7 +114,8 @@ example_has_every_row(void **state)
     struct config usual;
     config_init(&usual);
     config_init(&config);
-    assert_int_equal(config_load(&config, EXAMPLE, NULL, 0, &error), STATUS_OK);
+    assert_int_equal(
+        config_load(&config, EXAMPLE, false, NULL, 0, &error), STATUS_OK);
     for (const struct config_row *row = config_table; row->name != NULL;
          row++) {
         get(&usual, row->name, before, sizeof(before));
@@ -165,7 +166,7 @@ include_that_includes_itself_ends(void **state)
     (void)close(fd);
     config_init(&config);
     assert_int_equal(
-        config_load(&config, path, NULL, 0, &error), STATUS_INVALID);
+        config_load(&config, path, false, NULL, 0, &error), STATUS_INVALID);
     (void)unlink(path);
     config_fini(&config);
     buf_fini(&error);
