@@ -267,7 +267,7 @@ run_once(struct replication *replication)
     if (atomic_exchange(&replication->is_hurried, false))
         shipper_hurry(replication->shipper);
     if (atomic_load(&replication->is_draining))
-        wanted = UINT64_MAX;
+        wanted = SHIPPER_ALL;
     shipper_want(replication->shipper, wanted);
     ship_wait = shipper_step(replication->shipper, now_ms());
     shipper_status(replication->shipper, &status);

@@ -25,6 +25,10 @@
 #include "replication/shipperstate.h"
 #include "replication/shippertake.h"
 
+/* How long a wanted commit is waited for when others could be shipped.  It is */
+/* under way; only one that fails, or a slow disk, takes so long. */
+#define COMMIT_PATIENCE_MS 10
+
 /* ---- what is due -------------------------------------------------------- */
 
 /* ms until the cap on uploads lets the next PUT go. */
@@ -38,6 +42,23 @@ cap_wait_ms(const struct shipper *shipper)
     return shipper->last_put_ms + 60000 / cap - shipper->now_ms;
 }
 
+/*
+ * ms until the replies that wait want a take, -1: none do.  What they wait for
+ * may not be committed yet: were a file made of what is there (another batch, a
+ * slice of the fold), they would wait for two uploads.
+ */
+static int64_t
+want_wait_ms(const struct shipper *shipper, const struct tap_position *current)
+{
+    if (shipper->wanted_seq <= shipper->status.shipped_seq)
+        return -1;
+    if (shipper->wanted_seq == SHIPPER_ALL ||
+        current->seq >= shipper->wanted_seq)
+        return 0;
+    int64_t wait = shipper->wanted_ms + COMMIT_PATIENCE_MS - shipper->now_ms;
+    return wait > 0 ? wait : 0;
+}
+
 /* ms until a take is due; -1: nothing was committed. */
 static int64_t
 take_wait_ms(struct shipper *shipper, const struct tap_position *current)
@@ -45,10 +66,11 @@ take_wait_ms(struct shipper *shipper, const struct tap_position *current)
     if (!shippertake_has_frames(shipper, current) &&
         !(shipper->needs_image && current->offset > 0))
         return -1;
-    if (shipper->wanted_seq > shipper->status.shipped_seq)
-        return 0;
     int64_t wait = shipper->last_take_ms + shipper->options.sync_interval_ms -
                    shipper->now_ms;
+    int64_t want_wait = want_wait_ms(shipper, current);
+    if (want_wait >= 0 && want_wait < wait)
+        wait = want_wait;
     return wait > 0 ? wait : 0;
 }
 
@@ -132,14 +154,20 @@ shipper_step(struct shipper *shipper, int64_t now_ms)
     int64_t wait = -1;
 
     shipper->now_ms = now_ms;
+    if (shipper->noted_want != shipper->wanted_seq) {
+        shipper->noted_want = shipper->wanted_seq;
+        shipper->wanted_ms = now_ms;
+    }
     /* Files of an earlier run are as old as this one, for all we know. */
     for (size_t i = 0; i < shipper->span_count && !shipper->has_stepped; i++)
         shipper->spans[i].taken_ms = now_ms;
     shipper->has_stepped = true;
     if (shipper->status.state == SHIPPER_FENCED)
         return -1;
+    uint64_t shipped_seq = shipper->status.shipped_seq;
     if (shipper->is_done)
         shipperjudge_run(shipper);
+    bool has_news = shipper->status.shipped_seq != shipped_seq;
     if (shipper->is_hurried) {
         shipper->is_hurried = false;
         shippertake_to_outbox(shipper);
@@ -148,7 +176,11 @@ shipper_step(struct shipper *shipper, int64_t now_ms)
         shippertake_step_image(shipper);
         wait = 0;
     }
-    if (shipper->phase == PHASE_IDLE && shipper->status.state != SHIPPER_FENCED)
+    /* News first: making the next file takes a while, and replies wait. */
+    if (has_news)
+        wait = 0;
+    else if (shipper->phase == PHASE_IDLE &&
+             shipper->status.state != SHIPPER_FENCED)
         wait = start_next(shipper);
     shippertake_end_stall(shipper);
     tap_current(shipper->tap, &current);

@@ -12,8 +12,9 @@
  *           writer's the prefix is lost: SHIPPER_FENCED, for good.
  *
  * A take happens when the sync interval has passed since the last one, or at
- * once when replies wait for it (durability bucket) and no PUT is in flight,
- * or when the committer needs its WAL back (then through the outbox).
+ * once when the commit that replies wait for (durability bucket) is there and
+ * no PUT is in flight, or when the committer needs its WAL back (then through
+ * the outbox).
  *
  *   B1  Level-0 txids are contiguous; each is PUT once.
  *   B2  taken is reported to the tap only when the bucket or the synced outbox
@@ -73,7 +74,11 @@ void shipper_free(struct shipper *shipper);
  * itself, -1: only when woken or when a request completes.
  */
 int64_t shipper_step(struct shipper *shipper, int64_t now_ms);
-/* Somebody waits for seq: ship up to it without waiting for the interval. */
+/*
+ * Somebody waits for seq: ship up to it without waiting for the interval, as
+ * soon as it is committed.  SHIPPER_ALL: whatever there is.
+ */
+#define SHIPPER_ALL UINT64_MAX
 void shipper_want(struct shipper *shipper, uint64_t seq);
 /* The committer needs its WAL back. */
 void shipper_hurry(struct shipper *shipper);

@@ -61,7 +61,8 @@ struct shipper {
     int64_t sent_ms;           /* of the request in flight */
     int64_t now_ms;
     int64_t oldest_unshipped_ms;
-    uint64_t wanted_seq;
+    uint64_t wanted_seq, noted_want; /* noted_want: since wanted_ms */
+    int64_t wanted_ms;
     bool is_hurried, is_done;     /* is_done: the request has completed */
     bool has_stepped, is_holding; /* is_holding: the tap, for an image */
     bool is_asked; /* for a position: let a step pass without a take */

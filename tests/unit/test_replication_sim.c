@@ -229,7 +229,8 @@ commit(struct server *server)
     execute(server->db, "COMMIT");
     life->digests[life->seq] = take_digest(server->db);
     if (draw(sim, 3) == 0)
-        shipper_want(server->shipper, life->seq);
+        /* Its own, or one that is not committed yet. */
+        shipper_want(server->shipper, life->seq + draw(sim, 2));
 }
 
 static void
