@@ -5,9 +5,13 @@
  * the store's poll.  Others reach it through a few atomics and the store's
  * wake:
  *
- *   COMMIT   tap's wake: something was committed (only if SHIP asked to be
- *            told: it does so before it looks for work), or hurry
+ *   COMMIT   tap's wake: something was committed, or hurry
  *   LOOP     replication_want(seq), drain, stop
+ *
+ * A commit wakes SHIP only if it changes what is due (shipper_awaits_commit()):
+ * not while an upload is under way, and not while the sync interval runs, or
+ * every commit would cost a system call and a pass.  SHIP says that it wants to
+ * be woken before it looks for work, so nothing falls between.
  *
  * and it answers LOOP through a mailbox, one report for each change of what
  * LOOP cares for: the shipped seq and the state.
@@ -35,6 +39,7 @@
 #define POLL_MAX_MS 60000
 #define SNAPSHOT_SLICE_US 20000
 #define LAG_WARNING_EVERY_MS 60000
+#define LAG_LOOK_MS 100
 #define DRAIN_PATIENCE_MS 100
 
 struct report_node {
@@ -57,7 +62,8 @@ struct replication {
     pthread_t thread;
     bool is_running;
     atomic_bool is_stopping, is_draining, is_hurried;
-    atomic_bool wants_wake; /* SHIP is about to sleep */
+    atomic_bool wants_wake;    /* SHIP is about to sleep */
+    atomic_bool wants_commits; /* ... and a commit shall wake it */
     _Atomic uint64_t wanted_seq;
 
     pthread_mutex_t mutex;
@@ -149,7 +155,8 @@ note_commit(bool is_urgent, void *arg)
 
     if (is_urgent)
         atomic_store(&replication->is_hurried, true);
-    wake(replication);
+    if (is_urgent || atomic_load(&replication->wants_commits))
+        wake(replication);
 }
 
 /* keeper_snapshot_fn: the state the bucket already has, as one file. */
@@ -284,6 +291,9 @@ run_once(struct replication *replication)
         keep_wait = keeper_step(replication->keeper, now_ms());
     publish_stats(replication, &status); /* the keeper's part */
     warn_of_lag(replication, &status);
+    /* Commits need not wake us, and INFO shall not lag behind the lag. */
+    if (status.lag_bytes > 0)
+        ship_wait = shorter(ship_wait, LAG_LOOK_MS);
     return shorter(ship_wait, keep_wait);
 }
 
@@ -294,8 +304,11 @@ run(void *arg)
 
     while (!atomic_load(&replication->is_stopping)) {
         /* Ask to be woken first, then look: nothing falls between. */
+        atomic_store(&replication->wants_commits, true);
         atomic_store(&replication->wants_wake, true);
         int wait = run_once(replication);
+        if (!shipper_awaits_commit(replication->shipper))
+            atomic_store(&replication->wants_commits, false);
         if (!atomic_load(&replication->is_stopping))
             (void)objectstore_poll(replication->store, wait, -1);
     }

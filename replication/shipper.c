@@ -185,6 +185,10 @@ shipper_step(struct shipper *shipper, int64_t now_ms)
     shippertake_end_stall(shipper);
     tap_current(shipper->tap, &current);
     note_lag(shipper, &current);
+    shipper->awaits_commit = shipper->phase == PHASE_IDLE &&
+                             shipper->span_count == 0 &&
+                             (!shippertake_has_frames(shipper, &current) ||
+                                 want_wait_ms(shipper, &current) > 0);
     shipper->status.outbox_bytes = outbox_size(shipper->outbox);
     return wait;
 }
@@ -246,6 +250,12 @@ shipper_want(struct shipper *shipper, uint64_t seq)
 {
     if (seq > shipper->wanted_seq)
         shipper->wanted_seq = seq;
+}
+
+bool
+shipper_awaits_commit(const struct shipper *shipper)
+{
+    return shipper->awaits_commit;
 }
 
 void

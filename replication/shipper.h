@@ -80,6 +80,11 @@ int64_t shipper_step(struct shipper *shipper, int64_t now_ms);
  */
 #define SHIPPER_ALL UINT64_MAX
 void shipper_want(struct shipper *shipper, uint64_t seq);
+/*
+ * As of the last step: may a commit make something due sooner than that step
+ * has answered?
+ */
+bool shipper_awaits_commit(const struct shipper *shipper);
 /* The committer needs its WAL back. */
 void shipper_hurry(struct shipper *shipper);
 

@@ -63,6 +63,7 @@ struct shipper {
     int64_t oldest_unshipped_ms;
     uint64_t wanted_seq, noted_want; /* noted_want: since wanted_ms */
     int64_t wanted_ms;
+    bool awaits_commit;           /* see shipper_awaits_commit() */
     bool is_hurried, is_done;     /* is_done: the request has completed */
     bool has_stepped, is_holding; /* is_holding: the tap, for an image */
     bool is_asked; /* for a position: let a step pass without a take */

@@ -266,6 +266,27 @@ test_news_come_before_the_next_file(void **state)
     assert_int_equal(puts_sent(f), 3);
 }
 
+/* Each time it is woken costs a system call of the committer's. */
+static void
+test_which_commits_matter(void **state)
+{
+    struct fixture *f = *state;
+
+    (void)step(f);
+    assert_true(shipper_awaits_commit(f->shipper)); /* the next one */
+    commit(f);
+    (void)step(f);
+    assert_false(shipper_awaits_commit(f->shipper)); /* the interval runs */
+    shipper_want(f->shipper, f->seq + 1);
+    (void)step(f);
+    assert_true(shipper_awaits_commit(f->shipper)); /* that one */
+    commit(f);
+    (void)step(f);
+    assert_false(shipper_awaits_commit(f->shipper)); /* an upload runs */
+    run(f);
+    assert_true(shipper_awaits_commit(f->shipper));
+}
+
 int
 main(void)
 {
@@ -282,6 +303,8 @@ main(void)
             test_everything_is_wanted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             test_news_come_before_the_next_file, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_which_commits_matter, set_up, tear_down),
     };
 
     log_set_level(LOG_LEVEL_NOTHING);
