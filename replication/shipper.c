@@ -25,8 +25,10 @@
 #include "replication/shipperstate.h"
 #include "replication/shippertake.h"
 
-/* How long a wanted commit is waited for when others could be shipped.  It is */
-/* under way; only one that fails, or a slow disk, takes so long. */
+/*
+ * How long a wanted commit is waited for when others could be shipped.  It is
+ * under way; only one that fails, or a slow disk, takes so long.
+ */
 #define COMMIT_PATIENCE_MS 10
 
 /* ---- what is due -------------------------------------------------------- */
