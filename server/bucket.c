@@ -29,6 +29,7 @@
 #include "server/base/number.h"
 #include "server/blocked_table.h"
 #include "server/bucket.h"
+#include "server/gather.h"
 #include "server/loop.h"
 #include "server/release.h"
 #include "server/transport.h"
@@ -45,7 +46,9 @@ struct bucket {
     struct tap *tap;
     struct event *report_event;
     char *database_path;
-    uint64_t wanted_seq;
+    uint64_t wanted_seq; /* SHIP was told, or has it */
+    struct gather gather;
+    int64_t ask_us; /* when to tell it of newer ones; INT64_MAX: not known */
     uint64_t epoch;
     bool is_owner;   /* the takeover was won */
     bool is_lost;    /* ... or lost, before anybody was served */
@@ -164,6 +167,7 @@ bucket_prepare(struct server *srv, struct store_options *store_options)
         memory_free(bucket);
     } else {
         bucket->tap = tap_new(bucket->database_path);
+        bucket->ask_us = INT64_MAX;
         /* Until SHIP has taken its place no frame may go (B2). */
         CHECK(tap_try_hold(bucket->tap));
         store_options->tap = bucket->tap;
@@ -335,9 +339,47 @@ bucket_take_reports(struct server *srv)
                            : srv->durable_seq;
     if (reached <= srv->shipped_seq)
         return;
+    size_t before = release_bucket_count();
     release_advance_bucket(srv, reached);
+    gather_note_released(
+        &srv->bucket->gather, loop_now_us(), before, release_bucket_count());
     if (srv->blocked != NULL)
         blocked_serve_durable(srv);
+}
+
+void
+bucket_ask(struct server *srv)
+{
+    struct bucket *bucket = srv->bucket;
+    uint64_t seq = release_bucket_seq();
+    if (bucket == NULL)
+        return;
+    bucket->ask_us = INT64_MAX;
+    /* While an upload is under way its end is waited for. */
+    if (seq <= bucket->wanted_seq ||
+        bucket->wanted_seq > srv->bucket_reported_seq)
+        return;
+    int64_t now_us = loop_now_us();
+    int64_t wait_us =
+        gather_wait_us(&bucket->gather, now_us, release_bucket_count());
+    if (wait_us > 0) {
+        bucket->ask_us = now_us + wait_us;
+        return;
+    }
+    gather_note_asked(&bucket->gather, now_us);
+    bucket_want(srv, seq);
+}
+
+int64_t
+bucket_next_ask_us(const struct server *srv)
+{
+    return srv->bucket != NULL ? srv->bucket->ask_us : INT64_MAX;
+}
+
+bool
+bucket_is_gathering(const struct server *srv)
+{
+    return bucket_next_ask_us(srv) != INT64_MAX;
 }
 
 void

@@ -41,7 +41,13 @@ MUST_CHECK enum status bucket_watch(struct server *server);
 /* Release what the bucket has by now; ends the process when another server */
 /* has taken the prefix over. */
 void bucket_take_reports(struct server *server);
-/* Tell SHIP which replies wait. */
+/* Tell SHIP which replies wait, when it is time (gather.h).  Every pass. */
+void bucket_ask(struct server *server);
+/* When it will be, if nothing happens before.  INT64_MAX: not known. */
+int64_t bucket_next_ask_us(const struct server *server);
+/* Are clients waited for that may ride in the next upload? */
+bool bucket_is_gathering(const struct server *server);
+/* Have everything up to seq shipped without waiting for anybody. */
 void bucket_want(struct server *server, uint64_t seq);
 /* The end has begun: commits no longer wait for a full outbox. */
 void bucket_begin_stop(struct server *server);

@@ -20,7 +20,9 @@
  *     fifty, so the loop then makes a few more passes that do not wait, as
  *     long as each brings another waiting client and no more time goes by than
  *     GATHER_SHARE of a commit.  How many may come is known: those the last
- *     batch released.  A lone client is therefore never delayed.
+ *     batch released.  A lone client is therefore never delayed;
+ *   - somebody waits for the bucket, and nobody only for the disk: when the
+ *     upload that it will ride in is asked for (gather.h).
  */
 #include <poll.h>
 
@@ -241,8 +243,14 @@ seal(struct server *srv)
 static bool
 is_awaited(const struct server *srv)
 {
-    return release_is_awaited(srv, keyspace_open_seq(srv->keyspace)) ||
-           blocked_awaits_durable(srv) || loop.has_sync;
+    uint64_t seq = keyspace_open_seq(srv->keyspace);
+    if (blocked_awaits_durable(srv) || loop.has_sync)
+        return true;
+    /* What will ride in the next upload need not be committed before those */
+    /* that will ride with it are here. */
+    if (bucket_is_gathering(srv))
+        return release_is_awaited_on_disk(seq);
+    return release_is_awaited(srv, seq);
 }
 
 /* Is another pass likely to bring clients that can share the commit? */
@@ -329,11 +337,17 @@ timeval_from_us(int64_t us)
     return (struct timeval){ us / 1000000, us % 1000000 };
 }
 
-/* Wake up for what ends next: a blocked client's wait, an unawaited batch. */
+/*
+ * Wake up for what ends next: a blocked client's wait, an unawaited batch, the
+ * wait for clients who might share an upload.
+ */
 static void
 set_deadline(struct server *srv)
 {
     int64_t next_us = blocked_next_deadline_us(srv);
+    int64_t ask_us = bucket_next_ask_us(srv);
+    if (ask_us < next_us)
+        next_us = ask_us;
     if (loop.open_since_us != 0 && !loop.is_out &&
         loop.open_since_us + OPEN_MAX_US < next_us)
         next_us = loop.open_since_us + OPEN_MAX_US;
@@ -389,8 +403,8 @@ finish_pass(struct server *srv)
     blocked_serve_time(srv, loop.now_us);
     transport_resume_all(srv);
     run_resumed();
+    bucket_ask(srv);
     bool must_hurry = consider_seal(srv);
-    bucket_want(srv, release_bucket_seq());
     keyspace_end_reads(srv->keyspace);
     transport_flush_all(srv);
     set_deadline(srv);

@@ -23,6 +23,7 @@ static struct {
 } lists[3]; /* by seq & 1, and BUCKET */
 
 static uint64_t bucket_seq; /* the largest wanted there */
+static uint64_t disk_seq; /* the largest waited for only until it is on disk */
 
 static void
 link_held(struct session *session, unsigned which)
@@ -47,8 +48,10 @@ release_add(struct session *session, uint64_t seq, bool is_bucket)
         link_held(session, seq & 1);
     else
         CHECK(is_bucket);
-    if (!is_bucket)
+    if (!is_bucket) {
+        disk_seq = seq > disk_seq ? seq : disk_seq;
         return;
+    }
     link_held(session, BUCKET);
     if (seq > bucket_seq)
         bucket_seq = seq;
@@ -154,6 +157,12 @@ release_bucket_seq(void)
     return bucket_seq;
 }
 
+size_t
+release_bucket_count(void)
+{
+    return lists[BUCKET].count;
+}
+
 /* Is what the mark waits for lost?  Without the bucket, for good. */
 static bool
 is_lost(
@@ -221,6 +230,8 @@ release_fail(struct server *srv, const char *error)
             session->observed_seq = srv->durable_seq;
     if (bucket_seq > srv->durable_seq)
         bucket_seq = srv->durable_seq;
+    if (disk_seq > srv->durable_seq)
+        disk_seq = srv->durable_seq;
 }
 
 void
@@ -239,6 +250,12 @@ bool
 release_is_awaited(const struct server *srv, uint64_t seq)
 {
     return seq > srv->durable_seq && lists[seq & 1].sessions != NULL;
+}
+
+bool
+release_is_awaited_on_disk(uint64_t seq)
+{
+    return disk_seq >= seq;
 }
 
 size_t

@@ -27,6 +27,8 @@ void release_advance_bucket(struct server *server, uint64_t seq);
 void release_fail_bucket(const char *error);
 /* The largest seq that somebody wants to be in the bucket; 0: none. */
 uint64_t release_bucket_seq(void);
+/* How many sessions wait for it. */
+size_t release_bucket_count(void);
 
 /*
  * The batches after durable_seq are lost: each reply that waited for one
@@ -44,6 +46,8 @@ void release_remove(struct session *session);
 
 /* Does anybody wait for seq? */
 bool release_is_awaited(const struct server *server, uint64_t seq);
+/* ... and not for the bucket to have it? */
+bool release_is_awaited_on_disk(uint64_t seq);
 /* How many sessions do. */
 size_t release_count(const struct server *server, uint64_t seq);
 /* R3: are more replies held than config.held_replies_max allows? */

@@ -199,6 +199,38 @@ session_that_ends_waits_no_longer(void **state)
     tear_down(session);
 }
 
+/* Only then may the loop put off a commit until an upload is asked for. */
+static void
+who_waits_only_for_the_bucket(void **state)
+{
+    (void)state;
+    struct session *session = set_up();
+    struct session *other = session_new(&server, -1);
+    /* The gate remembers the seqs of the tests before. */
+    server.durable_seq = 20000;
+    session->durability = DURABILITY_BUCKET;
+    say(session, "a", 20001);
+    assert_true(release_is_awaited(&server, 20001));
+    assert_false(release_is_awaited_on_disk(20001));
+    assert_int_equal(release_bucket_count(), 1);
+    assert_int_equal(release_bucket_seq(), 20001);
+    say(other, "b", 20001);
+    assert_true(release_is_awaited_on_disk(20001));
+    assert_false(release_is_awaited_on_disk(20002));
+    assert_int_equal(release_bucket_count(), 1);
+    release_advance(&server, 20001);
+    assert_released(other, "+b\r\n");
+    assert_released(session, "");
+    say(other, "lost", 20002);
+    release_fail(&server, "MISCONF no");
+    assert_false(release_is_awaited_on_disk(20002));
+    release_advance_bucket(&server, 20001);
+    assert_released(session, "+a\r\n");
+    assert_int_equal(release_bucket_count(), 0);
+    session_free(other);
+    tear_down(session);
+}
+
 int
 main(void)
 {
@@ -211,6 +243,7 @@ main(void)
         cmocka_unit_test(d2_lost_replies_become_errors),
         cmocka_unit_test(push_within_a_reply_follows_it),
         cmocka_unit_test(session_that_ends_waits_no_longer),
+        cmocka_unit_test(who_waits_only_for_the_bucket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
