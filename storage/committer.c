@@ -98,8 +98,8 @@ publish_stats(struct committer *committer)
     struct store_stats *now = &committer->now;
 
     now->committed_seq = committer->committed_seq;
+    now->folded_seq = committer->told_seq;
     if (connection->db != NULL) {
-        now->folded_seq = fold_folded_seq(connection->fold);
         now->journal_bytes = journal_bytes(connection->journal);
         now->journal_rows = journal_rows(connection->journal);
         now->fold_pending_rows = fold_pending_rows(connection->fold);
@@ -194,26 +194,10 @@ note_retry(struct committer *committer, const char *what, enum status status)
 }
 
 static void
-answer_sync(struct committer *committer, struct mail *mail, enum status outcome)
-{
-    struct store_report report = {
-        .kind = STORE_SYNCED, .token = mail->token, .outcome = outcome
-    };
-
-    report.folded_seq = committer->told_seq;
-    mail_send_report(committer->reports, &report);
-    memory_free(mail);
-}
-
-static void
 fail_syncs(struct committer *committer, enum status outcome)
 {
-    struct mail *mail;
-
-    while ((mail = committer->syncs) != NULL) {
-        committer->syncs = mail->next;
-        answer_sync(committer, mail, outcome);
-    }
+    mail_answer_all(
+        &committer->syncs, committer->reports, committer->told_seq, outcome);
 }
 
 /* A slice of the fold.  The rows it writes may be the ones LOOP waits for. */
@@ -342,8 +326,8 @@ finish_syncs(struct committer *committer)
         /* A reader or the shipper was in the way; the tables are level. */
         if (outcome == STATUS_BUSY)
             outcome = STATUS_OK;
-        committer->syncs = mail->next;
-        answer_sync(committer, mail, outcome);
+        mail_answer_first(&committer->syncs, committer->reports,
+            committer->told_seq, outcome);
     }
 }
 
@@ -381,8 +365,10 @@ work(struct committer *committer)
         return pace_wait_ms(now_us, committer->retry_us);
     if (committer->is_suspect) {
         status = reopen(committer);
-        if (status != STATUS_OK)
+        if (status != STATUS_OK) {
             note_retry(committer, "opening the database anew failed", status);
+            fail_syncs(committer, status);
+        }
         return 0;
     }
     if (connection_wal_size(connection) > committer->options.checkpoint_size &&
@@ -503,19 +489,14 @@ handle_resume(struct committer *committer)
 static void
 handle_sync(struct committer *committer, struct mail *mail)
 {
-    struct mail **end = &committer->syncs;
-
+    mail_append(&committer->syncs, mail);
     if (committer->failure != STATUS_OK) {
-        answer_sync(committer, mail, committer->failure);
+        fail_syncs(committer, committer->failure);
         return;
     }
     committer->retry_us = 0; /* somebody waits: try now */
     mail->seq = committer->committed_seq;
-    mail->next = NULL;
     committer->fold_seq = committer->committed_seq;
-    while (*end != NULL)
-        end = &(*end)->next;
-    *end = mail;
 }
 
 static void
@@ -563,12 +544,15 @@ static void
 finish(struct committer *committer)
 {
     struct connection *connection = &committer->connection;
-    enum status status;
+    enum status status = STATUS_OK;
 
     if (!committer->stop_with_fold || committer->failure != STATUS_OK)
         return;
-    status = connection_fold_all(connection, committer->committed_seq,
-        committer->options.checkpoint_size);
+    if (committer->is_suspect)
+        status = reopen(committer);
+    if (status == STATUS_OK)
+        status = connection_fold_all(connection, committer->committed_seq,
+            committer->options.checkpoint_size);
     if (status == STATUS_OK)
         status = connection_checkpoint(connection, SQLITE_CHECKPOINT_TRUNCATE);
     if (status == STATUS_OK)

@@ -55,6 +55,38 @@ mail_take_report(struct mailbox *mailbox, struct mailbox_node **taken,
     return true;
 }
 
+void
+mail_append(struct mail **list, struct mail *mail)
+{
+    while (*list != NULL)
+        list = &(*list)->next;
+    mail->next = NULL;
+    *list = mail;
+}
+
+void
+mail_answer_first(struct mail **list, struct mailbox *reports,
+    uint64_t folded_seq, enum status outcome)
+{
+    struct mail *mail = *list;
+    struct store_report report = { .kind = STORE_SYNCED,
+        .token = mail->token,
+        .folded_seq = folded_seq,
+        .outcome = outcome };
+
+    *list = mail->next;
+    mail_send_report(reports, &report);
+    memory_free(mail);
+}
+
+void
+mail_answer_all(struct mail **list, struct mailbox *reports,
+    uint64_t folded_seq, enum status outcome)
+{
+    while (*list != NULL)
+        mail_answer_first(list, reports, folded_seq, outcome);
+}
+
 /* Power of two of value. */
 static unsigned
 histogram_slot(uint64_t value)

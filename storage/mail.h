@@ -41,6 +41,14 @@ void mail_send_report(
 bool mail_take_report(struct mailbox *mailbox, struct mailbox_node **taken,
     struct store_report *report);
 
+/* Put a sync behind those of list. */
+void mail_append(struct mail **list, struct mail *mail);
+/* Tell LOOP the outcome of the first sync of list, or of all; takes them. */
+void mail_answer_first(struct mail **list, struct mailbox *reports,
+    uint64_t folded_seq, enum status outcome);
+void mail_answer_all(struct mail **list, struct mailbox *reports,
+    uint64_t folded_seq, enum status outcome);
+
 /* For INFO: a commit of batch has taken so long. */
 void mail_count_commit(
     struct store_stats *stats, const struct batch *batch, int64_t took_us);

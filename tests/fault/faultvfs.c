@@ -62,6 +62,9 @@ struct disk {
     uint64_t fail_at, fail_times;
     int fail_code;
     uint64_t fail_sync_at, fail_sync_times;
+    char fail_sync_of[PATH_SIZE];
+    uint64_t fail_sync_of_times;
+    bool is_open_failing;
     uint64_t cut_at;
     uint64_t random;
     bool is_cut;
@@ -273,6 +276,26 @@ file_truncate(sqlite3_file *file, sqlite3_int64 size)
     return rc;
 }
 
+static bool
+has_suffix(const char *path, const char *suffix)
+{
+    size_t len = strlen(path), suffix_len = strlen(suffix);
+
+    return len >= suffix_len && strcmp(path + len - suffix_len, suffix) == 0;
+}
+
+/* Shall a sync of this file fail, whatever its number? */
+static bool
+is_sync_of_failing(const struct shadow *shadow)
+{
+    if (disk.fail_sync_of_times == 0 || shadow == NULL ||
+        !has_suffix(shadow->path, disk.fail_sync_of))
+        return false;
+    disk.fail_sync_of_times--;
+    disk.has_fired = true;
+    return true;
+}
+
 static int
 file_sync(sqlite3_file *file, int flags)
 {
@@ -283,6 +306,8 @@ file_sync(sqlite3_file *file, int flags)
     (void)flags;
     pthread_mutex_lock(&disk.lock);
     rc = pass(true, &is_cut_now);
+    if (rc == SQLITE_OK && is_sync_of_failing(f->shadow))
+        rc = SQLITE_IOERR_FSYNC;
     if (f->shadow != NULL) {
         /* The power may go just after a sync is done, untold. */
         if (rc == SQLITE_OK || (is_cut_now && next_random() % 2 == 0))
@@ -422,6 +447,11 @@ vfs_open(sqlite3_vfs *self, const char *name, sqlite3_file *file, int flags,
 
     (void)self;
     f->base.pMethods = NULL;
+    pthread_mutex_lock(&disk.lock);
+    rc = disk.is_open_failing ? SQLITE_CANTOPEN : SQLITE_OK;
+    pthread_mutex_unlock(&disk.lock);
+    if (rc != SQLITE_OK)
+        return rc;
     f->real = sqlite3_malloc(real_vfs()->szOsFile);
     memset(f->real, 0, (size_t)real_vfs()->szOsFile);
     rc = real_vfs()->xOpen(real_vfs(), name, f->real, flags, out_flags);
@@ -480,6 +510,8 @@ faultvfs_reset(void)
     }
     disk.ops = disk.syncs = 0;
     disk.fail_at = disk.fail_sync_at = disk.cut_at = 0;
+    disk.fail_sync_of_times = 0;
+    disk.is_open_failing = false;
     disk.is_cut = disk.has_fired = false;
 }
 
@@ -512,6 +544,24 @@ faultvfs_fail_sync(uint64_t nth, uint64_t times)
     disk.fail_sync_at = nth;
     disk.fail_sync_times = times;
     disk.has_fired = false;
+    pthread_mutex_unlock(&disk.lock);
+}
+
+void
+faultvfs_fail_sync_of(const char *suffix, uint64_t times)
+{
+    pthread_mutex_lock(&disk.lock);
+    snprintf(disk.fail_sync_of, sizeof(disk.fail_sync_of), "%s", suffix);
+    disk.fail_sync_of_times = times;
+    disk.has_fired = false;
+    pthread_mutex_unlock(&disk.lock);
+}
+
+void
+faultvfs_fail_open(bool is_failing)
+{
+    pthread_mutex_lock(&disk.lock);
+    disk.is_open_failing = is_failing;
     pthread_mutex_unlock(&disk.lock);
 }
 

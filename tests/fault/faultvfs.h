@@ -37,6 +37,10 @@ uint64_t faultvfs_count(void);
 void faultvfs_fail(uint64_t nth, uint64_t times, int code);
 /* As above, but counting and failing syncs only. */
 void faultvfs_fail_sync(uint64_t nth, uint64_t times);
+/* From now on so many syncs fail of files whose names end like this. */
+void faultvfs_fail_sync_of(const char *suffix, uint64_t times);
+/* From now on no file can be opened, or all can again. */
+void faultvfs_fail_open(bool is_failing);
 /* The power goes at the nth operation: with half of it done, by seed. */
 void faultvfs_arm_cut(uint64_t nth, uint64_t seed);
 /* The power goes now. */

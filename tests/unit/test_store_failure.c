@@ -1,0 +1,139 @@
+/*
+ * test_store_failure.c -- single failures of the disk, and what the store does
+ * next.  Failures at every operation are in test_powercut.c.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <sqlite3.h>
+#include <stdlib.h>
+
+#include "storage/reader.h"
+#include "storage/store.h"
+#include "tests/fault/faultvfs.h"
+#include "tests/unit/storefixture.h"
+
+static int
+set_up(void **state)
+{
+    struct storefixture *f;
+
+    faultvfs_register();
+    faultvfs_reset();
+    assert_int_equal(storefixture_set_up(state), 0);
+    f = *state;
+    store_close(f->store);
+    f->options.vfs = FAULTVFS_NAME;
+    storefixture_open(f);
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    int answer = storefixture_tear_down(state);
+
+    faultvfs_reset();
+    return answer;
+}
+
+static enum status
+put(struct storefixture *f, uint64_t id, const char *name, const char *value)
+{
+    struct batch *batch = storefixture_next_batch(f);
+
+    storefixture_put_key(batch, id, 0, name, KEY_STRING, value);
+    return storefixture_commit(f, batch);
+}
+
+static enum status
+sync_outcome(struct storefixture *f)
+{
+    store_sync(f->store, 1, true);
+    return storefixture_wait_report(f, STORE_SYNCED).outcome;
+}
+
+static void
+fail_writes(void)
+{
+    faultvfs_fail(1, UINT64_MAX, SQLITE_IOERR_WRITE);
+}
+
+static void
+resume(struct storefixture *f)
+{
+    store_resume(f->store);
+    assert_int_equal(
+        storefixture_wait_report(f, STORE_RESUMED).outcome, STATUS_OK);
+}
+
+/* The fold fails, opening the file anew fails, and then the server stops. */
+static void
+test_stops_while_the_file_cannot_be_opened(void **state)
+{
+    struct storefixture *f = *state;
+
+    assert_int_equal(put(f, 1, "a", "one"), STATUS_OK);
+    fail_writes();
+    assert_int_equal(sync_outcome(f), STATUS_IO);
+    faultvfs_fail_open(true);
+    assert_int_not_equal(sync_outcome(f), STATUS_OK);
+    store_close(f->store);
+    f->store = NULL;
+    faultvfs_reset();
+    storefixture_open(f);
+    storefixture_assert_key(f, 0, "a", "one");
+}
+
+/* Who waits for a fold is told when the disk cannot even be opened anew. */
+static void
+test_sync_is_answered_while_the_disk_fails(void **state)
+{
+    struct storefixture *f = *state;
+
+    assert_int_equal(put(f, 1, "a", "one"), STATUS_OK);
+    fail_writes();
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(sync_outcome(f), STATUS_IO);
+    faultvfs_fail(0, 0, 0);
+    assert_int_equal(sync_outcome(f), STATUS_OK);
+    storefixture_assert_key(f, 0, "a", "one");
+}
+
+/* What is folded stays folded when the file is opened anew. */
+static void
+test_folded_seq_never_goes_back(void **state)
+{
+    struct storefixture *f = *state;
+    struct store_stats stats;
+
+    assert_int_equal(put(f, 1, "a", "one"), STATUS_OK);
+    storefixture_sync(f);
+    faultvfs_fail_sync_of("-wal", 1);
+    assert_int_equal(put(f, 1, "a", "two"), STATUS_IO);
+    resume(f);
+    store_stats(f->store, &stats);
+    assert_int_equal(stats.committed_seq, 1);
+    assert_int_equal(stats.folded_seq, 1);
+    storefixture_reopen_after_crash(f);
+    store_stats(f->store, &stats);
+    assert_int_equal(stats.folded_seq, 1);
+    storefixture_assert_key(f, 0, "a", "one");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_stops_while_the_file_cannot_be_opened),
+        TEST(test_sync_is_answered_while_the_disk_fails),
+        TEST(test_folded_seq_never_goes_back),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
