@@ -449,6 +449,9 @@ reload_run(struct keyspace *keyspace)
         return status;
     physical_settle(keyspace);
     keyspace->last = NULL;
+    /* Which batch emptied a database is not known any more. */
+    for (int i = 0; i < keyspace->databases_count; i++)
+        keyspace->databases[i]->map_seq = reload.seq;
     keyspace->open_seq = reload.seq + 1;
     keyspace->folded_seq = stats.folded_seq;
     return STATUS_OK;

@@ -186,6 +186,24 @@ mark_name(struct slice name, enum key_type type, void *arg)
     return true;
 }
 
+/* After a reload it is no longer known which batch emptied a database. */
+static void
+test_observed_batch_after_reload_R1(void **state)
+{
+    (void)state;
+    fixture_set(0, "a", "1");
+    fixture_commit();
+    keyspace_flush(fixture_keyspace, 0);
+    fixture_commit();
+    fixture_set(1, "b", "lost");
+    assert_int_equal(keyspace_reload(fixture_keyspace), STATUS_OK);
+    keyspace_resume(fixture_keyspace);
+    keyspace_begin(fixture_keyspace, FIXTURE_NOW_MS);
+    fixture_assert_value(0, "a", NULL);
+    assert_int_equal(keyspace_observed_seq(fixture_keyspace),
+        keyspace_open_seq(fixture_keyspace) - 1);
+}
+
 static void
 put_field(int db, const char *name, const char *field)
 {
@@ -532,6 +550,7 @@ main(void)
         TEST(test_expired_goes),
         TEST(test_expired_is_hidden_until_resume),
         TEST(test_failed_changes_are_gone_D2),
+        TEST(test_observed_batch_after_reload_R1),
         TEST(test_moved_key_outlives_the_drop_of_a_huge_batch),
         TEST(test_scan_visits_all),
         TEST(test_scan_follows_renames),
