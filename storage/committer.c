@@ -166,6 +166,8 @@ reopen(struct committer *committer)
         status = STATUS_CONFLICT;
     if (status == STATUS_OK)
         status = walcheck_run(connection->db, committer->suspect_frames);
+    if (status == STATUS_OK && committer->suspect_frames > 0)
+        status = walcheck_copy_again(connection->db);
     if (status == STATUS_OK)
         status = connection_checkpoint(connection, SQLITE_CHECKPOINT_TRUNCATE);
     if (status != STATUS_OK)

@@ -1,17 +1,27 @@
 /*
- * walcheck.c -- the checksums of a WAL, computed again.
+ * walcheck.c -- the checksums of a WAL, computed again; its pages, copied again.
  *
  * SQLite verifies them when it recovers a WAL, and never again: while some
  * connection is open, a frame is believed to be what was written.  After an
  * fsync that failed that may be untrue on file systems that throw away pages
  * they could not write.
  *
+ * A checkpoint that a reader keeps partial copies pages and does not sync them;
+ * the one that ends it does.  If that sync fails, the pages of the first are
+ * lost like those of the second, and SQLite copies only the latter again: the
+ * WAL's index says how many frames are copied (nBackfill).  So we copy them:
+ * of each page among those frames the newest, which is what SQLite wrote.  No
+ * reader minds: one whose view is older than these frames would have kept them
+ * from being copied.
+ *
  * The file is read through the connection's own handle.  Opening it once more
  * would do for the WAL, but not under a test's VFS.
  *
- * Format: https://www.sqlite.org/fileformat2.html, sections 4.1 and 4.2.
+ * Formats: https://www.sqlite.org/fileformat2.html, sections 4.1 and 4.2;
+ * https://www.sqlite.org/walformat.html, section 2.1.
  */
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "server/base/bytes.h"
@@ -22,7 +32,11 @@
 
 #define WAL_HEADER_SIZE 32
 #define FRAME_HEADER_SIZE 24
-#define WAL_MAGIC 0x377f0682u /* last bit: checksums are big-endian */
+#define FRAME_SIZE ((size_t)FRAME_HEADER_SIZE + DATABASE_PAGE_SIZE)
+#define INDEX_SIZE 32768        /* bytes of the WAL's index mapped at once */
+#define INDEX_BACKFILL_AT 96    /* nBackfill, in native byte order */
+#define INDEX_CHECKPOINT_LOCK 1 /* held by whoever checkpoints */
+#define WAL_MAGIC 0x377f0682u   /* last bit: checksums are big-endian */
 
 struct checksum {
     uint32_t s0;
@@ -90,33 +104,138 @@ check_frame(const char *frame, const char *wal_header, struct checksum *sum)
     return STATUS_OK;
 }
 
+static uint64_t
+frame_offset(uint64_t frame)
+{
+    return WAL_HEADER_SIZE + frame * FRAME_SIZE;
+}
+
+static enum status
+get_file(sqlite3 *db, int which, sqlite3_file **file)
+{
+    int rc = sqlite3_file_control(db, "main", which, file);
+
+    return rc == SQLITE_OK && *file != NULL && (*file)->pMethods != NULL
+               ? STATUS_OK
+               : STATUS_IO;
+}
+
 enum status
 walcheck_run(sqlite3 *db, uint64_t frames)
 {
-    const size_t frame_size = FRAME_HEADER_SIZE + DATABASE_PAGE_SIZE;
     char header[WAL_HEADER_SIZE];
     struct checksum sum;
     sqlite3_file *file = NULL;
     enum status status;
     uint64_t i;
     char *frame;
-    int rc;
 
     if (frames == 0)
         return STATUS_OK;
-    rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
-    if (rc != SQLITE_OK || file == NULL || file->pMethods == NULL)
-        return STATUS_IO;
-    status = read_at(file, header, sizeof(header), 0);
+    status = get_file(db, SQLITE_FCNTL_JOURNAL_POINTER, &file);
+    if (status == STATUS_OK)
+        status = read_at(file, header, sizeof(header), 0);
     if (status == STATUS_OK)
         status = check_header(header, &sum);
-    frame = memory_alloc(frame_size);
+    frame = memory_alloc(FRAME_SIZE);
     for (i = 0; i < frames && status == STATUS_OK; i++) {
-        status =
-            read_at(file, frame, frame_size, WAL_HEADER_SIZE + i * frame_size);
+        status = read_at(file, frame, FRAME_SIZE, frame_offset(i));
         if (status == STATUS_OK)
             status = check_frame(frame, header, &sum);
     }
     memory_free(frame);
+    return status;
+}
+
+/* ---- copying again ------------------------------------------------------- */
+
+struct copied {
+    uint32_t page;
+    uint32_t frame;
+};
+
+/* By page, the newest frame of each last. */
+static int
+compare_copied(const void *left, const void *right)
+{
+    const struct copied *a = left, *b = right;
+
+    if (a->page != b->page)
+        return a->page < b->page ? -1 : 1;
+    return a->frame < b->frame ? -1 : 1;
+}
+
+/* Which pages the first count frames hold. */
+static enum status
+list_copied(sqlite3_file *wal, struct copied *copied, uint32_t count)
+{
+    enum status status = STATUS_OK;
+    char page[4];
+
+    for (uint32_t i = 0; i < count && status == STATUS_OK; i++) {
+        status = read_at(wal, page, sizeof(page), frame_offset(i));
+        copied[i] = (struct copied){ bytes_get_be32(page), i };
+        if (status == STATUS_OK && copied[i].page == 0)
+            status = STATUS_CORRUPT;
+    }
+    qsort(copied, count, sizeof(*copied), compare_copied);
+    return status;
+}
+
+static enum status
+copy_page(sqlite3_file *wal, sqlite3_file *file, const struct copied *copied)
+{
+    char page[DATABASE_PAGE_SIZE];
+    enum status status = read_at(wal, page, sizeof(page),
+        frame_offset(copied->frame) + FRAME_HEADER_SIZE);
+
+    if (status != STATUS_OK)
+        return status;
+    return database_status(file->pMethods->xWrite(file, page, sizeof(page),
+        (sqlite3_int64)(copied->page - 1) * DATABASE_PAGE_SIZE));
+}
+
+static enum status
+copy_frames(sqlite3_file *wal, sqlite3_file *file, uint32_t count)
+{
+    struct copied *copied = memory_alloc((count + 1) * sizeof(*copied));
+    enum status status = list_copied(wal, copied, count);
+
+    for (uint32_t i = 0; i < count && status == STATUS_OK; i++)
+        if (i + 1 == count || copied[i + 1].page != copied[i].page)
+            status = copy_page(wal, file, &copied[i]);
+    memory_free(copied);
+    if (status == STATUS_OK)
+        status =
+            database_status(file->pMethods->xSync(file, SQLITE_SYNC_NORMAL));
+    return status;
+}
+
+enum status
+walcheck_copy_again(sqlite3 *db)
+{
+    sqlite3_file *wal = NULL, *file = NULL;
+    volatile void *index = NULL;
+    enum status status = get_file(db, SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+    uint32_t count = 0;
+
+    if (status == STATUS_OK)
+        status = get_file(db, SQLITE_FCNTL_FILE_POINTER, &file);
+    if (status == STATUS_OK)
+        status = database_status(
+            file->pMethods->xShmMap(file, 0, INDEX_SIZE, 0, &index));
+    if (status == STATUS_OK && index == NULL)
+        status = STATUS_IO;
+    if (status == STATUS_OK)
+        status = database_status(file->pMethods->xShmLock(file,
+            INDEX_CHECKPOINT_LOCK, 1, SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE));
+    if (status != STATUS_OK)
+        return status;
+    memcpy(&count, (const char *)(uintptr_t)index + INDEX_BACKFILL_AT,
+        sizeof(count));
+    if (count > 0)
+        status = copy_frames(wal, file, count);
+    (void)file->pMethods->xShmLock(file, INDEX_CHECKPOINT_LOCK, 1,
+        SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE);
     return status;
 }

@@ -1,5 +1,6 @@
 /*
- * walcheck.h -- is what SQLite believes to be in the WAL really there?
+ * walcheck.h -- after a sync that failed: is what SQLite believes to be in the
+ * WAL, and in the database file, really there?
  *
  * Private to storage/.
  */
@@ -16,5 +17,12 @@
  * Fails: STATUS_CORRUPT if one is not what was written; STATUS_IO.
  */
 MUST_CHECK enum status walcheck_run(sqlite3 *db, uint64_t frames);
+
+/*
+ * Write into the database file once more what checkpoints have copied of db's
+ * WAL so far, and sync it.  SQLite would only copy the rest.
+ * Fails: as walcheck_run(); STATUS_FULL; STATUS_BUSY: somebody checkpoints.
+ */
+MUST_CHECK enum status walcheck_copy_again(sqlite3 *db);
 
 #endif

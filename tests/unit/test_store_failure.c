@@ -9,12 +9,15 @@
 #include <cmocka.h>
 
 #include <sqlite3.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "storage/reader.h"
 #include "storage/store.h"
 #include "tests/fault/faultvfs.h"
 #include "tests/unit/storefixture.h"
+
+#define MANY 2000
 
 static int
 set_up(void **state)
@@ -124,6 +127,71 @@ test_folded_seq_never_goes_back(void **state)
     storefixture_assert_key(f, 0, "a", "one");
 }
 
+/* Many keys: pages that a change of another key does not touch. */
+static void
+put_many(struct storefixture *f)
+{
+    struct batch *batch = storefixture_next_batch(f);
+    char name[16];
+
+    for (uint64_t id = 1; id <= MANY; id++) {
+        snprintf(name, sizeof(name), "k%d", (int)id);
+        storefixture_put_key(batch, id, 0, name, KEY_STRING, name);
+    }
+    assert_int_equal(storefixture_commit(f, batch), STATUS_OK);
+}
+
+static void
+assert_many(struct storefixture *f)
+{
+    char name[16];
+
+    for (uint64_t id = 1; id <= MANY; id++) {
+        snprintf(name, sizeof(name), "k%d", (int)id);
+        storefixture_assert_key(f, 0, name, name);
+    }
+}
+
+static void
+cut_power(struct storefixture *f)
+{
+    faultvfs_cut_now();
+    store_abandon(f->store);
+    faultvfs_cut(1);
+    storefixture_open(f);
+}
+
+/*
+ * A reader keeps a checkpoint partial; the sync at the end of the next one
+ * fails, and the pages that the first one copied are gone with the others.
+ */
+static void
+test_D3_pages_of_a_partial_checkpoint_are_copied_again(void **state)
+{
+    struct storefixture *f = *state;
+    struct reader *reader = store_reader(f->store);
+    struct store_stats stats;
+
+    put_many(f);
+    store_sync(f->store, 1, false);
+    storefixture_wait_report(f, STORE_SYNCED);
+    assert_int_equal(reader_hold(reader), STATUS_OK);
+    assert_many(f);
+    assert_int_equal(put(f, MANY + 1, "last", "value"), STATUS_OK);
+    storefixture_sync(f);
+    store_stats(f->store, &stats);
+    assert_true(stats.wal_bytes > 0); /* it was partial */
+    reader_release(reader);
+    faultvfs_fail_sync_of("test.db", 1);
+    assert_int_equal(sync_outcome(f), STATUS_IO);
+    assert_true(faultvfs_has_fired());
+    assert_int_equal(put(f, MANY + 2, "after", "value"), STATUS_OK);
+    cut_power(f);
+    assert_many(f);
+    storefixture_assert_key(f, 0, "last", "value");
+    storefixture_assert_key(f, 0, "after", "value");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -133,6 +201,7 @@ main(void)
         TEST(test_stops_while_the_file_cannot_be_opened),
         TEST(test_sync_is_answered_while_the_disk_fails),
         TEST(test_folded_seq_never_goes_back),
+        TEST(test_D3_pages_of_a_partial_checkpoint_are_copied_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
