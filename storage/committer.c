@@ -596,22 +596,22 @@ copy_or_null(const char *text)
 }
 
 /*
- * Leave nothing in a WAL of which a former process may have failed to sync a
- * part: the kernel may show us what the disk does not hold.
+ * A former process may have failed to sync a part of the WAL: the kernel may
+ * show us what the disk does not hold.  Leave nothing in it, or write it again.
  */
 static enum status
-empty_wal(struct connection *connection)
+secure_wal(struct connection *connection)
 {
     enum status status;
 
-    /* SHIP has yet to take its frames (B2), and syncs the WAL before that. */
+    /* SHIP has yet to take its frames (B2). */
     if (connection->tap != NULL)
-        return STATUS_OK;
+        return walcheck_write_again(connection->db);
     status = connection_checkpoint(connection, SQLITE_CHECKPOINT_TRUNCATE);
     if (status != STATUS_BUSY)
         return status;
     log_notice("Somebody reads the database: its WAL could not be emptied");
-    return STATUS_OK;
+    return walcheck_write_again(connection->db);
 }
 
 /* Fold what the journal holds: the state is then wholly in the tables. */
@@ -631,7 +631,7 @@ recover(struct committer *committer, char *error, size_t error_size)
                  : connection_fold_all(
                        connection, seq, committer->options.checkpoint_size);
     if (status == STATUS_OK)
-        status = empty_wal(connection);
+        status = secure_wal(connection);
     if (status == STATUS_OK)
         status = connection_read_counters(connection, &committer->counters);
     if (status != STATUS_OK)

@@ -1,5 +1,6 @@
 /*
- * walcheck.c -- the checksums of a WAL, computed again; its pages, copied again.
+ * walcheck.c -- the checksums of a WAL, computed again; its pages, copied and
+ * written again.
  *
  * SQLite verifies them when it recovers a WAL, and never again: while some
  * connection is open, a frame is believed to be what was written.  After an
@@ -14,11 +15,16 @@
  * reader minds: one whose view is older than these frames would have kept them
  * from being copied.
  *
+ * A process that dies after a failed sync leaves a WAL that the next one reads
+ * from the kernel's cache, whole, and of which the disk may lack a part for
+ * ever: the kernel takes those pages for written.  Writing the same bytes again
+ * makes them pages to be written.
+ *
  * The file is read through the connection's own handle.  Opening it once more
  * would do for the WAL, but not under a test's VFS.
  *
  * Formats: https://www.sqlite.org/fileformat2.html, sections 4.1 and 4.2;
- * https://www.sqlite.org/walformat.html, section 2.1.
+ * https://www.sqlite.org/walformat.html, sections 2.1 and 2.3.
  */
 #include <stdbool.h>
 #include <stdlib.h>
@@ -34,9 +40,12 @@
 #define FRAME_HEADER_SIZE 24
 #define FRAME_SIZE ((size_t)FRAME_HEADER_SIZE + DATABASE_PAGE_SIZE)
 #define INDEX_SIZE 32768        /* bytes of the WAL's index mapped at once */
-#define INDEX_BACKFILL_AT 96    /* nBackfill, in native byte order */
+#define INDEX_FRAMES_AT 16      /* mxFrame, in native byte order */
+#define INDEX_BACKFILL_AT 96    /* nBackfill, likewise */
+#define INDEX_WRITE_LOCK 0      /* held by whoever writes */
 #define INDEX_CHECKPOINT_LOCK 1 /* held by whoever checkpoints */
-#define WAL_MAGIC 0x377f0682u   /* last bit: checksums are big-endian */
+#define WRITE_SIZE ((size_t)256 * 1024) /* bytes written at once */
+#define WAL_MAGIC 0x377f0682u           /* last bit: checksums are big-endian */
 
 struct checksum {
     uint32_t s0;
@@ -211,31 +220,102 @@ copy_frames(sqlite3_file *wal, sqlite3_file *file, uint32_t count)
     return status;
 }
 
+/* The files, and a lock that stops whoever might change what we write. */
+struct held {
+    sqlite3_file *wal, *file;
+    volatile void *index;
+    int lock;
+};
+
+static enum status
+hold(sqlite3 *db, int lock, struct held *held)
+{
+    enum status status = get_file(db, SQLITE_FCNTL_JOURNAL_POINTER, &held->wal);
+
+    if (status == STATUS_OK)
+        status = get_file(db, SQLITE_FCNTL_FILE_POINTER, &held->file);
+    if (status == STATUS_OK)
+        status = database_status(held->file->pMethods->xShmMap(
+            held->file, 0, INDEX_SIZE, 0, &held->index));
+    if (status == STATUS_OK && held->index == NULL)
+        status = STATUS_IO;
+    if (status != STATUS_OK)
+        return status;
+    held->lock = lock;
+    return database_status(held->file->pMethods->xShmLock(
+        held->file, lock, 1, SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE));
+}
+
+static void
+release(const struct held *held)
+{
+    (void)held->file->pMethods->xShmLock(
+        held->file, held->lock, 1, SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE);
+}
+
+/* A number of the WAL's index. */
+static uint32_t
+index_number(const struct held *held, size_t at)
+{
+    uint32_t number;
+
+    memcpy(&number, (const char *)(uintptr_t)held->index + at, sizeof(number));
+    return number;
+}
+
 enum status
 walcheck_copy_again(sqlite3 *db)
 {
-    sqlite3_file *wal = NULL, *file = NULL;
-    volatile void *index = NULL;
-    enum status status = get_file(db, SQLITE_FCNTL_JOURNAL_POINTER, &wal);
-    uint32_t count = 0;
+    struct held held = { NULL, NULL, NULL, 0 };
+    enum status status = hold(db, INDEX_CHECKPOINT_LOCK, &held);
+    uint32_t count;
 
-    if (status == STATUS_OK)
-        status = get_file(db, SQLITE_FCNTL_FILE_POINTER, &file);
-    if (status == STATUS_OK)
-        status = database_status(
-            file->pMethods->xShmMap(file, 0, INDEX_SIZE, 0, &index));
-    if (status == STATUS_OK && index == NULL)
-        status = STATUS_IO;
-    if (status == STATUS_OK)
-        status = database_status(file->pMethods->xShmLock(file,
-            INDEX_CHECKPOINT_LOCK, 1, SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE));
     if (status != STATUS_OK)
         return status;
-    memcpy(&count, (const char *)(uintptr_t)index + INDEX_BACKFILL_AT,
-        sizeof(count));
+    count = index_number(&held, INDEX_BACKFILL_AT);
     if (count > 0)
-        status = copy_frames(wal, file, count);
-    (void)file->pMethods->xShmLock(file, INDEX_CHECKPOINT_LOCK, 1,
-        SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE);
+        status = copy_frames(held.wal, held.file, count);
+    release(&held);
+    return status;
+}
+
+/* ---- writing again ------------------------------------------------------- */
+
+/* Write what the first size bytes of wal are. */
+static enum status
+write_bytes(sqlite3_file *wal, uint64_t size)
+{
+    char *bytes = memory_alloc(WRITE_SIZE);
+    enum status status = STATUS_OK;
+    uint64_t at = 0;
+
+    while (at < size && status == STATUS_OK) {
+        size_t len = size - at < WRITE_SIZE ? size - at : WRITE_SIZE;
+
+        status = read_at(wal, bytes, len, at);
+        if (status == STATUS_OK)
+            status = database_status(
+                wal->pMethods->xWrite(wal, bytes, (int)len, (sqlite3_int64)at));
+        at += len;
+    }
+    memory_free(bytes);
+    if (status == STATUS_OK)
+        status = database_status(wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL));
+    return status;
+}
+
+enum status
+walcheck_write_again(sqlite3 *db)
+{
+    struct held held = { NULL, NULL, NULL, 0 };
+    enum status status = hold(db, INDEX_WRITE_LOCK, &held);
+    uint32_t count;
+
+    if (status != STATUS_OK)
+        return status;
+    count = index_number(&held, INDEX_FRAMES_AT);
+    if (count > 0)
+        status = write_bytes(held.wal, frame_offset(count));
+    release(&held);
     return status;
 }

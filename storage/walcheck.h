@@ -25,4 +25,11 @@ MUST_CHECK enum status walcheck_run(sqlite3 *db, uint64_t frames);
  */
 MUST_CHECK enum status walcheck_copy_again(sqlite3 *db);
 
+/*
+ * Write all of the WAL once more, and sync it: for one that cannot be
+ * checkpointed now, and that a process left of which a sync may have failed.
+ * Fails: as walcheck_copy_again(); STATUS_BUSY: somebody writes.
+ */
+MUST_CHECK enum status walcheck_write_again(sqlite3 *db);
+
 #endif

@@ -14,6 +14,7 @@
 
 #include "storage/reader.h"
 #include "storage/store.h"
+#include "storage/tap.h"
 #include "tests/fault/faultvfs.h"
 #include "tests/unit/storefixture.h"
 
@@ -192,6 +193,55 @@ test_D3_pages_of_a_partial_checkpoint_are_copied_again(void **state)
     storefixture_assert_key(f, 0, "after", "value");
 }
 
+static void
+wake_nobody(bool is_urgent, void *arg)
+{
+    (void)is_urgent;
+    (void)arg;
+}
+
+/* Somebody yet has to take the WAL's frames: no checkpoint until then. */
+static void
+open_with_tap(struct storefixture *f)
+{
+    f->options.tap = tap_new(f->path);
+    tap_set_wake(f->options.tap, wake_nobody, NULL);
+    storefixture_open(f);
+}
+
+static void
+abandon_with_tap(struct storefixture *f)
+{
+    store_abandon(f->store);
+    tap_free(f->options.tap);
+    f->options.tap = NULL;
+}
+
+/*
+ * A sync fails and the process dies: the next one is shown by the kernel what
+ * the disk does not hold, and must not build on it.
+ */
+static void
+test_D2_nothing_commits_behind_what_a_dead_process_lost(void **state)
+{
+    struct storefixture *f = *state;
+
+    store_close(f->store);
+    open_with_tap(f);
+    assert_int_equal(put(f, 1, "a", "one"), STATUS_OK);
+    faultvfs_fail_sync_of("-wal", 1);
+    assert_int_equal(put(f, 2, "b", "two"), STATUS_IO);
+    abandon_with_tap(f);
+    open_with_tap(f);
+    assert_int_equal(put(f, 3, "c", "three"), STATUS_OK);
+    faultvfs_cut_now();
+    abandon_with_tap(f);
+    faultvfs_cut(1);
+    storefixture_open(f);
+    storefixture_assert_key(f, 0, "a", "one");
+    storefixture_assert_key(f, 0, "c", "three");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -202,6 +252,7 @@ main(void)
         TEST(test_sync_is_answered_while_the_disk_fails),
         TEST(test_folded_seq_never_goes_back),
         TEST(test_D3_pages_of_a_partial_checkpoint_are_copied_again),
+        TEST(test_D2_nothing_commits_behind_what_a_dead_process_lost),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
