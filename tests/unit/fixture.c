@@ -7,7 +7,6 @@
 #include <stdint.h>
 #include <poll.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -15,10 +14,12 @@
 #include "storage/objects/string.h"
 
 #include "tests/unit/fixture.h"
+#include "tests/unit/tempdir.h"
 
 #define WAIT_MS 10000
 
-static char path[64];
+static char dir[TEMPDIR_SIZE];
+static char path[TEMPDIR_SIZE + 16];
 struct store_options fixture_options;
 struct store *fixture_store;
 struct keyspace *fixture_keyspace;
@@ -43,27 +44,14 @@ int
 fixture_set_up(void **state)
 {
     (void)state;
-    snprintf(path, sizeof(path), "/tmp/walden-fixture_keyspace-%d.db",
-        (int)getpid());
+    tempdir_make(dir, "keyspace");
+    snprintf(path, sizeof(path), "%s/test.db", dir);
     store_options_init(&fixture_options);
     fixture_options.path = path;
     fixture_options.fold_idle_ms = -1;
     fixture_options.fold_slice_us = 1; /* so that much happens between */
     open_all();
     return 0;
-}
-
-static void
-remove_files(void)
-{
-    static const char *const suffixes[] = { "", "-wal", "-shm", "-lock",
-        ".lock" };
-    char name[80];
-
-    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-        snprintf(name, sizeof(name), "%s%s", path, suffixes[i]);
-        unlink(name);
-    }
 }
 
 int
@@ -74,7 +62,7 @@ fixture_tear_down(void **state)
     store_close(fixture_store);
     batch_free(fixture_spare);
     fixture_spare = NULL;
-    remove_files();
+    tempdir_remove(dir);
     return 0;
 }
 

@@ -34,8 +34,7 @@ storefixture_set_up(void **state)
     struct storefixture *f = calloc(1, sizeof(*f));
 
     log_set_level(LOG_LEVEL_NOTHING);
-    strcpy(f->dir, "/tmp/walden-store-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
+    tempdir_make(f->dir, "store");
     snprintf(f->path, sizeof(f->path), "%s/test.db", f->dir);
     store_options_init(&f->options);
     f->options.path = f->path;
@@ -49,12 +48,10 @@ int
 storefixture_tear_down(void **state)
 {
     struct storefixture *f = *state;
-    char command[128];
 
     if (f->store != NULL)
         store_close(f->store);
-    snprintf(command, sizeof(command), "rm -rf %s", f->dir);
-    assert_int_equal(system(command), 0);
+    tempdir_remove(f->dir);
     free(f);
     return 0;
 }

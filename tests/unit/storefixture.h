@@ -7,10 +7,11 @@
 #define WALDEN_TESTS_UNIT_STOREFIXTURE_H
 
 #include "storage/store.h"
+#include "tests/unit/tempdir.h"
 
 struct storefixture {
-    char dir[64];
-    char path[96];
+    char dir[TEMPDIR_SIZE];
+    char path[TEMPDIR_SIZE + 16];
     struct store_options options;
     struct store *store;
     uint64_t seq;

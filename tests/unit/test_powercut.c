@@ -27,6 +27,7 @@
 #include "server/base/log.h"
 #include "storage/store.h"
 #include "tests/fault/faultvfs.h"
+#include "tests/unit/tempdir.h"
 
 #define BATCHES 60
 #define COUNTERS 8
@@ -240,8 +241,8 @@ assert_state(struct store *store, uint64_t seq)
 /* ---- running ------------------------------------------------------------ */
 
 struct fixture {
-    char dir[64];
-    char path[96];
+    char dir[TEMPDIR_SIZE];
+    char path[TEMPDIR_SIZE + 16];
     struct store_options options;
     struct store *store;
     uint64_t acknowledged;
@@ -255,8 +256,7 @@ setup(void **state)
 
     log_set_level(LOG_LEVEL_NOTHING);
     faultvfs_register();
-    strcpy(f->dir, "/tmp/walden-power-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
+    tempdir_make(f->dir, "power");
     store_options_init(&f->options);
     f->options.vfs = FAULTVFS_NAME;
     f->options.journal_fold_size = 1500;
@@ -272,10 +272,8 @@ static int
 teardown(void **state)
 {
     struct fixture *f = *state;
-    char command[128];
 
-    snprintf(command, sizeof(command), "rm -rf %s", f->dir);
-    assert_int_equal(system(command), 0);
+    tempdir_remove(f->dir);
     faultvfs_reset();
     free(f);
     return 0;
@@ -307,10 +305,10 @@ begin_run(struct fixture *f, int run)
 static void
 end_run(struct fixture *f)
 {
-    char command[128];
+    char command[TEMPDIR_SIZE + 32];
 
     store_close(f->store);
-    snprintf(command, sizeof(command), "rm -f %s*", f->path);
+    snprintf(command, sizeof(command), "rm -f '%s'*", f->path);
     assert_int_equal(system(command), 0);
 }
 

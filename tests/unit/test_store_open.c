@@ -287,7 +287,7 @@ test_idle_store_folds_and_rests(void **state)
     struct store_stats stats;
     struct stat before;
     struct stat after;
-    char wal[128];
+    char wal[sizeof(f->path) + 8];
 
     f->options.fold_idle_ms = 20;
     store_set_options(f->store, &f->options);
