@@ -65,6 +65,7 @@ struct server {
     struct server_stats {
         uint64_t connections, rejected_connections;
         uint64_t commands, net_in, net_out;
+        uint64_t reads, writes; /* of sockets */
         uint64_t keyspace_hits, keyspace_misses;
         uint64_t error_replies, unexpected_errors;
         uint64_t peak_memory;

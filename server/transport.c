@@ -26,6 +26,7 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/memory.h"
+#include "server/commands/transaction.h"
 #include "server/executor.h"
 #include "server/loop.h"
 #include "server/release.h"
@@ -131,6 +132,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
     session->last_used_ms = loop_wall_ms();
     session->bytes_in += (size_t)n;
     srv->stats.net_in += (size_t)n;
+    srv->stats.reads++;
     if (is_shared) {
         take_shared(session, (size_t)n);
     } else {
@@ -138,7 +140,9 @@ on_readable(evutil_socket_t fd, short what, void *arg)
         if (may_run(session))
             executor_run_input(session);
     }
-    if (session->in.len > srv->config.client_query_buffer_limit)
+    /* What MULTI has queued is input that was not run yet. */
+    if (session->in.len + transaction_memory(session) >
+        srv->config.client_query_buffer_limit)
         close_over_query_limit(session);
 }
 
@@ -255,6 +259,7 @@ flush(struct session *session)
             session->sent += (size_t)n;
             session->bytes_out += (size_t)n;
             session->server->stats.net_out += (size_t)n;
+            session->server->stats.writes++;
         }
         if (session->sent < session->released)
             want_writable(session);

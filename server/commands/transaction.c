@@ -17,30 +17,31 @@ struct queued {
     const struct command *command;
     struct slice *argv; /* own allocation, with the bytes */
     size_t argc;
-    size_t size; /* bytes of it */
 };
 
 struct transaction {
     struct queued *queue;
     size_t len, size;
     unsigned flags; /* of all commands together */
+    size_t bytes;   /* of all arguments together */
 };
 
 /* ---- the queue --------------------------------------------------------- */
 
 static struct slice *
-copy_arguments(const struct call *call, size_t *size)
+copy_arguments(const struct call *call, size_t *bytes)
 {
-    *size = call->argc * sizeof(struct slice);
+    size_t size = call->argc * sizeof(struct slice);
     for (size_t i = 0; i < call->argc; i++)
-        *size += call->argv[i].len;
-    struct slice *argv = memory_alloc(*size);
-    char *bytes = (char *)(argv + call->argc);
+        size += call->argv[i].len;
+    struct slice *argv = memory_alloc(size);
+    *bytes += size;
+    char *at = (char *)(argv + call->argc);
     for (size_t i = 0; i < call->argc; i++) {
-        argv[i] = slice_make(bytes, call->argv[i].len);
+        argv[i] = slice_make(at, call->argv[i].len);
         if (call->argv[i].len > 0)
-            memcpy(bytes, call->argv[i].data, call->argv[i].len);
-        bytes += call->argv[i].len;
+            memcpy(at, call->argv[i].data, call->argv[i].len);
+        at += call->argv[i].len;
     }
     return argv;
 }
@@ -60,7 +61,7 @@ transaction_queue(struct call *call)
     struct queued *queued = &transaction->queue[transaction->len++];
     queued->command = call->command;
     queued->argc = call->argc;
-    queued->argv = copy_arguments(call, &queued->size);
+    queued->argv = copy_arguments(call, &transaction->bytes);
     transaction->flags |= call->command->flags;
 }
 
@@ -103,11 +104,8 @@ transaction_memory(const struct session *session)
     const struct transaction *transaction = session->transaction;
     if (transaction == NULL)
         return 0;
-    size_t bytes =
-        sizeof(*transaction) + transaction->size * sizeof(*transaction->queue);
-    for (size_t i = 0; i < transaction->len; i++)
-        bytes += transaction->queue[i].size;
-    return bytes;
+    return sizeof(*transaction) +
+           transaction->size * sizeof(*transaction->queue) + transaction->bytes;
 }
 
 /* ---- commands ---------------------------------------------------------- */

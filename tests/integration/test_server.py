@@ -119,6 +119,21 @@ def test_query_limit(start):
                 raise OSError("closed")
 
 
+def test_query_limit_counts_what_multi_queued(start):
+    """As 7.2 does (7.0 does not)."""
+    server = start(client_query_buffer_limit="1mb")
+    one = server.connect()
+    one.call("MULTI")
+    for _ in range(8):
+        assert one.call("SET", "a", "x" * 100_000) == b"QUEUED"
+    assert one.call("EXEC") == [b"OK"] * 8
+    one.call("MULTI")
+    with pytest.raises((OSError, servers.ServerDied)):
+        for _ in range(100):
+            one.call("SET", "a", "x" * 100_000)
+    assert server.connect().call("PING") == b"PONG"
+
+
 def test_maxclients(start):
     server = start(maxclients=2)
     time.sleep(0.5)  # until the connection that waited for the start is gone
