@@ -496,6 +496,18 @@ blocked_count(const struct server *srv)
     return srv->blocked->count;
 }
 
+size_t
+blocked_deadline_count(const struct server *srv)
+{
+    return srv->blocked->heap_len;
+}
+
+size_t
+blocked_key_count(const struct server *srv)
+{
+    return srv->blocked->queues.count;
+}
+
 bool
 blocked_has_keys(const struct blocked_table *table)
 {

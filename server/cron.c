@@ -18,31 +18,29 @@
 #define SHRINK_AFTER_MS 2000 /* idle for so long: give memory back */
 #define SAMPLE_WEIGHT 4      /* of older samples, in quarters to one new */
 
+/* Let rate follow what was counted since the last sample.  CONFIG RESETSTAT */
+/* begins to count at 0 again. */
+static void
+follow(double *rate, uint64_t count, uint64_t *last_count, double seconds)
+{
+    uint64_t since = count >= *last_count ? count - *last_count : count;
+    *rate += ((double)since / seconds - *rate) / SAMPLE_WEIGHT;
+    *last_count = count;
+}
+
 static void
 sample(struct server *srv, int64_t now_us)
 {
     static int64_t last_us;
     static uint64_t commands, net_in, net_out;
-    double seconds = (double)(now_us - last_us) / SECOND_US;
     struct server_stats *stats = &srv->stats;
-    if (last_us != 0 && seconds > 0) {
-        stats->ops_per_second +=
-            ((double)(stats->commands - commands) / seconds -
-                stats->ops_per_second) /
-            SAMPLE_WEIGHT;
-        stats->net_in_per_second +=
-            ((double)(stats->net_in - net_in) / seconds -
-                stats->net_in_per_second) /
-            SAMPLE_WEIGHT;
-        stats->net_out_per_second +=
-            ((double)(stats->net_out - net_out) / seconds -
-                stats->net_out_per_second) /
-            SAMPLE_WEIGHT;
-    }
+    double seconds = (double)(now_us - last_us) / SECOND_US;
+    if (last_us != 0 && seconds <= 0)
+        return;
     last_us = now_us;
-    commands = stats->commands;
-    net_in = stats->net_in;
-    net_out = stats->net_out;
+    follow(&stats->ops_per_second, stats->commands, &commands, seconds);
+    follow(&stats->net_in_per_second, stats->net_in, &net_in, seconds);
+    follow(&stats->net_out_per_second, stats->net_out, &net_out, seconds);
 }
 
 static void

@@ -24,6 +24,7 @@
 #include "server/server.h"
 #include "server/usage.h"
 #include "server/version.h"
+#include "server/watch.h"
 
 #define LINE "\r\n"
 #define HISTOGRAM_SLOTS 24
@@ -71,6 +72,23 @@ add_zeros(struct buf *out, const char *const *names)
 /* ---- Server, Clients ---------------------------------------------------- */
 
 static void
+write_listeners(struct buf *out)
+{
+    const struct config *config = &server.config;
+    int count = 0;
+
+    if (config->port != 0 && config->bind_count > 0) {
+        buf_printf(out, "listener%d:name=tcp", count++);
+        for (int i = 0; i < config->bind_count; i++)
+            buf_printf(out, ",bind=%s", config->bind[i]);
+        buf_printf(out, ",port=%lld" LINE, (long long)config->port);
+    }
+    if (config->unixsocket != NULL)
+        buf_printf(out, "listener%d:name=unix,bind=%s" LINE, count,
+            config->unixsocket);
+}
+
+static void
 write_server(struct buf *out)
 {
     struct utsname name;
@@ -103,12 +121,13 @@ write_server(struct buf *out)
         out, "executable", server.executable != NULL ? server.executable : "");
     add_text(out, "config_file", server.config_file);
     add(out, "io_threads_active", 0);
+    write_listeners(out);
 }
 
 static void
 write_clients(struct buf *out)
 {
-    size_t in_max = 0, out_max = 0;
+    size_t in_max = 0, out_max = 0, watching = 0;
 
     for (const struct session *session = server.sessions; session != NULL;
          session = session->next) {
@@ -116,6 +135,7 @@ write_clients(struct buf *out)
             in_max = session->in.size;
         if (session->out.size > out_max)
             out_max = session->out.size;
+        watching += session->watches != NULL;
     }
     add(out, "connected_clients", server.session_count);
     add(out, "cluster_connections", 0);
@@ -125,10 +145,10 @@ write_clients(struct buf *out)
     add(out, "blocked_clients", blocked_count(&server));
     add(out, "tracking_clients", 0);
     add(out, "pubsub_clients", 0);
-    add(out, "watching_clients", 0);
-    add(out, "clients_in_timeout_table", blocked_count(&server));
-    add(out, "total_watched_keys", 0);
-    add(out, "total_blocking_keys", 0);
+    add(out, "watching_clients", watching);
+    add(out, "clients_in_timeout_table", blocked_deadline_count(&server));
+    add(out, "total_watched_keys", watch_key_count(server.watches));
+    add(out, "total_blocking_keys", blocked_key_count(&server));
     add(out, "total_blocking_keys_on_nokey", 0);
 }
 
@@ -399,6 +419,8 @@ write_stats(struct buf *out)
     add(out, "unexpected_error_replies", stats->unexpected_errors);
     add(out, "total_error_replies", stats->error_replies);
     add(out, "dump_payload_sanitizations", 0);
+    add(out, "total_reads_processed", stats->reads);
+    add(out, "total_writes_processed", stats->writes);
     add(out, "total_loop_passes", stats->passes);
     add(out, "io_threaded_reads_processed", 0);
     add(out, "io_threaded_writes_processed", 0);

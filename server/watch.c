@@ -66,6 +66,12 @@ watch_table_is_empty(const struct watch_table *table)
     return table->keys.count == 0;
 }
 
+size_t
+watch_key_count(const struct watch_table *table)
+{
+    return table->keys.count;
+}
+
 static bool
 has_key(const struct map_node *node, const void *key)
 {

@@ -11,6 +11,7 @@
 struct watch_table *watch_table_new(void);
 void watch_table_free(struct watch_table *table);
 bool watch_table_is_empty(const struct watch_table *table);
+size_t watch_key_count(const struct watch_table *table);
 
 /* session watches name in db.  exists: is there a live key now? */
 void watch_add(struct session *session, int db, struct slice name, bool exists);

@@ -1,6 +1,7 @@
 """INFO, MEMORY, CONFIG GET at start-up of clients and tools."""
 
 import re
+import time
 
 import pytest
 
@@ -48,7 +49,7 @@ SCRIPT = r"""
 # Of Redis 7.0, not of 7.2 or without meaning here.
 FIELDS_LEFT_OUT = re.compile(
     rb"used_memory_(vm|functions|scripts_eval)|number_of_(functions|libr)"
-    rb"|atomicvar_api|total_(reads|writes)_processed|reply_buffer_")
+    rb"|atomicvar_api|reply_buffer_")
 
 
 def sections(text):
@@ -166,3 +167,63 @@ def test_config_get_takes_many_patterns(client):
     ("slowlog-max-len", "-5"), ("databases", "5"), ("port", "99999999")])
 def test_config_set_refuses(plain_twin, name, value):  # noqa: F811
     plain_twin.same("CONFIG", "SET", name, value)
+
+
+def figures(client, section):
+    text = client.call("INFO", section)
+    return {name: value for found in sections(text).values()
+            for name, value in found.items()}
+
+
+def test_rates_after_resetstat(client):
+    """What is counted from 0 again is no rate of 2^64 a second."""
+    for _ in range(2000):
+        client.call("PING")
+    assert client.call("CONFIG", "RESETSTAT") == b"OK"
+    time.sleep(0.5)
+    found = figures(client, "stats")
+    for name in (b"instantaneous_ops_per_sec", b"instantaneous_input_kbps",
+                 b"instantaneous_output_kbps"):
+        assert 0 <= float(found[name]) < 1e6
+
+
+def test_who_watches_and_who_waits_is_counted(walden):
+    client, watcher, waiter = (walden.connect() for _ in range(3))
+    watcher.call("WATCH", "a", "b")
+    waiter.send(("BLPOP", "a", "c", "d", "100"))
+    deadline = time.monotonic() + 10
+    while figures(client, "clients")[b"blocked_clients"] != b"1":
+        assert time.monotonic() < deadline
+    found = figures(client, "clients")
+    assert found[b"watching_clients"] == b"1"
+    assert found[b"total_watched_keys"] == b"2"
+    assert found[b"total_blocking_keys"] == b"3"
+    assert found[b"clients_in_timeout_table"] == b"1"
+    watcher.call("UNWATCH")
+    waiter.close()
+    deadline = time.monotonic() + 10
+    while figures(client, "clients")[b"blocked_clients"] != b"0":
+        assert time.monotonic() < deadline
+    found = figures(client, "clients")
+    for name in (b"watching_clients", b"total_watched_keys",
+                 b"total_blocking_keys", b"clients_in_timeout_table"):
+        assert found[name] == b"0"
+
+
+def test_where_it_listens(start, tmp_path):
+    server = start(bind=["127.0.0.1", "-::1"], unixsocket=tmp_path / "w.sock")
+    found = figures(server.connect(), "server")
+    tcp = found[b"listener0"].split(b",")
+    assert tcp[0] == b"name=tcp" and tcp[1] == b"bind=127.0.0.1"
+    assert tcp[-1] == b"port=%d" % server.port
+    assert found[b"listener1"] == b"name=unix,bind=%b" % (
+        str(tmp_path / "w.sock").encode())
+
+
+def test_reads_and_writes_are_counted(client):
+    before = figures(client, "stats")
+    for _ in range(10):
+        client.call("PING")
+    after = figures(client, "stats")
+    for name in (b"total_reads_processed", b"total_writes_processed"):
+        assert 11 <= int(after[name]) - int(before[name]) <= 12
