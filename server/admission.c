@@ -100,6 +100,7 @@ static enum verdict
 find_command(struct call *call)
 {
     const struct command *command = command_find(call->argv[0]);
+    call->session->last_command = NULL;
     if (command == NULL)
         return refuse_unknown(call);
     if (command->subcommands != NULL && call->argc > 1) {
@@ -110,6 +111,7 @@ find_command(struct call *call)
             command = sub;
     }
     call->command = command;
+    call->session->last_command = command;
     return VERDICT_PASS;
 }
 
@@ -196,6 +198,16 @@ check_disk(struct call *call)
     return refuse(call, call->server->failure);
 }
 
+/* To Redis a client that monitors is a kind of replica. */
+static enum verdict
+check_monitor(struct call *call)
+{
+    if (!(call->session->flags & SESSION_MONITOR) ||
+        !(effective_flags(call) & (CMD_WRITE | CMD_READONLY)))
+        return VERDICT_PASS;
+    return refuse(call, "ERR Replica can't interact with the keyspace");
+}
+
 static enum verdict
 check_pause(struct call *call)
 {
@@ -227,6 +239,7 @@ static const admission_fn questions[] = {
     check_auth,
     check_multi,
     check_disk,
+    check_monitor,
     check_pause,
     queue_in_multi,
 };

@@ -109,16 +109,11 @@ void
 executor_call(struct call *call)
 {
     struct server *srv = call->server;
-    struct session *session = call->session;
     uint64_t errors = call->reply->errors;
     int64_t start_us = loop_now_us();
     /* A request that waited and is run again is still the same one. */
     if (!call->is_retry)
         srv->stats.commands++;
-    if (session != NULL && !call->is_retry) {
-        session->last_command = call->command;
-        session->commands++;
-    }
     enum status status = executor_prepare(call);
     if (status == STATUS_OK) {
         if (call->command->flags & CMD_SEES_ALL)

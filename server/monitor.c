@@ -31,20 +31,22 @@ monitor_append_quoted(struct buf *out, struct slice text)
     buf_append_byte(out, '"');
 }
 
+/* The database is the one after the request: SELECT shows where it led. */
 static void
 write_line(struct buf *line, const struct call *call)
 {
     const struct session *session = call->session;
     int64_t now_us = clock_wall_us();
+    int db = session != NULL ? session->db : call->db;
 
     buf_printf(line, "+%lld.%06lld ", (long long)(now_us / 1000000),
         (long long)(now_us % 1000000));
     if (session == NULL || session->address == NULL)
-        buf_printf(line, "[%d lua]", call->db);
+        buf_printf(line, "[%d lua]", db);
     else if (session->flags & SESSION_UNIX)
-        buf_printf(line, "[%d unix:%s]", call->db, session->address);
+        buf_printf(line, "[%d unix:%s]", db, call->server->config.unixsocket);
     else
-        buf_printf(line, "[%d %s]", call->db, session->address);
+        buf_printf(line, "[%d %s]", db, session->address);
     for (size_t i = 0; i < call->argc; i++) {
         buf_append_byte(line, ' ');
         monitor_append_quoted(line, secret_is_argument(call, i)

@@ -22,6 +22,8 @@
 #include "server/transport.h"
 #include "server/watch.h"
 
+#define FLAGS_SIZE 16 /* letters of CLIENT LIST's flags, with the NUL */
+
 struct session *
 session_new(struct server *srv, int fd)
 {
@@ -272,7 +274,7 @@ session_push(struct session *session, struct slice data, uint64_t seq)
 /* ---- CLIENT LIST ------------------------------------------------------- */
 
 static void
-describe_flags(const struct session *session, char text[8])
+describe_flags(const struct session *session, char text[FLAGS_SIZE])
 {
     size_t len = 0;
     if (session->flags & SESSION_MONITOR)
@@ -285,8 +287,14 @@ describe_flags(const struct session *session, char text[8])
         text[len++] = 'd';
     if (session->flags & SESSION_CLOSE_AFTER_REPLY)
         text[len++] = 'c';
+    if (session->flags & SESSION_CLOSE_NOW)
+        text[len++] = 'A';
     if (session->flags & SESSION_UNIX)
         text[len++] = 'U';
+    if (session->flags & SESSION_NO_EVICT)
+        text[len++] = 'e';
+    if (session->flags & SESSION_NO_TOUCH)
+        text[len++] = 'T';
     if (len == 0)
         text[len++] = 'N';
     text[len] = '\0';
@@ -335,7 +343,7 @@ void
 session_describe(struct session *session, struct buf *out)
 {
     int64_t now_ms = clock_wall_ms();
-    char flags[8];
+    char flags[FLAGS_SIZE];
     describe_flags(session, flags);
     buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s",
         (unsigned long long)session->id,

@@ -99,8 +99,8 @@ struct session {
     char *name, *lib_name, *lib_version; /* NULL: not set */
     char *address, *local_address;       /* "ip:port" or "path:0" */
     int64_t created_ms, last_used_ms;    /* wall clock */
-    const struct command *last_command;
-    uint64_t commands, bytes_in, bytes_out;
+    const struct command *last_command;  /* asked for; NULL: none, unknown */
+    uint64_t bytes_in, bytes_out;
     bool is_dirty;    /* in the dirty list */
     bool is_reading;  /* false: read event is off */
     bool is_resumed;  /* in the resumed list */

@@ -108,13 +108,17 @@ list_by_ids(struct call *call, struct buf *out)
     return true;
 }
 
+/* Oldest first; the list of sessions is newest first. */
 static void
 list_by_type(struct call *call, enum client_type type, struct buf *out)
 {
     struct filter filter = { .type = type };
+    struct session *oldest = call->session;
 
-    for (struct session *session = call->server->sessions; session != NULL;
-         session = session->next)
+    while (oldest->next != NULL)
+        oldest = oldest->next;
+    for (struct session *session = oldest; session != NULL;
+         session = session->previous)
         if (filter_fits(&filter, session))
             describe_line(session, out);
 }

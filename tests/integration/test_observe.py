@@ -1,5 +1,6 @@
 """MONITOR, SLOWLOG, LATENCY."""
 
+import socket
 import time
 
 from samebytes import plain_twin, twin, twin_servers  # noqa: F401
@@ -100,12 +101,57 @@ def test_monitor_sees_every_request(walden):
     lines = monitor.read(5)
     assert b'[0 127.0.0.1:' in lines[0]
     assert lines[0].endswith(b'"SET" "a\\n\\"\\x01" "1"')
+    assert b"[3 127.0.0.1:" in lines[1] and lines[1].endswith(b'"SELECT" "3"')
     assert b"[3 127.0.0.1:" in lines[2]
     assert lines[3].endswith(b'"AUTH" "(redacted)" "(redacted)"')
     assert lines[4].endswith(b'"PING"')
     assert monitor.call("RESET") == b"RESET"
     other.call("PING")
     assert monitor.call("PING") == b"PONG"
+
+
+def test_monitor_names_the_unix_socket(start, tmp_path):
+    path = str(tmp_path / "w.sock")
+    server = start(unixsocket=path)
+    monitor = server.connect()
+    monitor.call("MONITOR")
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(path)
+        sock.sendall(b"PING\r\n")
+        assert sock.recv(100) == b"+PONG\r\n"
+    assert monitor.read(1)[0].endswith(b' [0 unix:%b] "PING"' % path.encode())
+
+
+def test_who_monitors_does_not_touch_keys(plain_twin):  # noqa: F811
+    plain_twin.run("""
+        multi
+        set a 1
+        monitor
+        get a
+        set a 1
+        del a
+        multi
+        ping
+        exec
+        reset
+        get a
+    """)
+
+
+def test_slowlog_hides_secrets_of_renamed_commands(start, tmp_path):
+    (tmp_path / "w.conf").write_text("rename-command auth enter\n"
+                                     "rename-command config adjust\n")
+    client = start(include=str(tmp_path / "w.conf")).connect()
+    client.call("ADJUST", "SET", "slowlog-log-slower-than", "0")
+    client.call("ENTER", "hunter2")
+    client.call("ENTER", "default", "hunter2")
+    client.call("ADJUST", "SET", "timeout", "0", "requirepass", "hunter2")
+    client.call("ENTER", "hunter2")
+    client.call("ADJUST", "SET", "tls-client-key-file-pass", "hunter2")
+    client.call("ADJUST", "SET", "bucket-secret-key", "hunter2")
+    words = [word for entry in client.call("SLOWLOG", "GET", "-1")
+             for word in entry[3]]
+    assert b"hunter2" not in words and words.count(b"(redacted)") == 7
 
 
 def test_monitor_lines_wait_for_the_commit(walden):
