@@ -254,5 +254,8 @@ command_get_keys(const struct command *command, struct slice *argv, size_t argc,
     if (!add_spec(&list, &command->keys, argv, argc) ||
         !add_spec(&list, &command->keys2, argv, argc) || list.len > INT32_MAX)
         return -1;
+    size_t at = command->find_key != NULL ? command->find_key(argv, argc) : 0;
+    if (at > 0)
+        add_key(&list, at, KEYS_OW | KEYS_UPDATE);
     return (int)list.len;
 }

@@ -126,8 +126,10 @@ struct command {
     unsigned flags;   /* enum command_flag */
     struct command_keys keys;
     struct command_keys keys2; /* a second key spec, e.g. a destination */
-    unsigned acl;              /* enum command_acl */
-    const char *since;         /* "1.0.0" */
+    /* Where the arguments name one more key, to be written; 0: they do not. */
+    size_t (*find_key)(const struct slice *argv, size_t argc);
+    unsigned acl;      /* enum command_acl */
+    const char *since; /* "1.0.0" */
     const char *summary;
     const char *complexity;
     const char *group;  /* "string", as COMMAND DOCS says */
@@ -208,6 +210,7 @@ int command_get_keys(const struct command *command, struct slice *argv,
 /* Shared error texts. */
 #define ERROR_SYNTAX "ERR syntax error"
 #define ERROR_NOT_INTEGER "ERR value is not an integer or out of range"
+#define ERROR_NOT_POSITIVE "ERR value is out of range, must be positive"
 #define ERROR_NOT_FLOAT "ERR value is not a valid float"
 #define ERROR_WRONG_TYPE \
     "WRONGTYPE Operation against a key holding the wrong kind of value"

@@ -249,7 +249,10 @@ introspect_reply_info(struct reply *reply, const struct command *command)
     reply_words(reply, acl_words, introspect_categories(command), "@");
     reply_tips(reply, command->tips);
     reply_key_specs(reply, command);
-    reply_array(reply, subcommands);
+    if (subcommands == 0)
+        reply_set(reply, 0); /* as Redis does; else they are an array */
+    else
+        reply_array(reply, subcommands);
     for (size_t i = 0; i < subcommands; i++)
         introspect_reply_info(reply, &command->subcommands[i]);
 }

@@ -414,6 +414,22 @@ sort_generic(struct call *call, bool can_store)
     buf_fini(&sort.bytes);
 }
 
+/* The last STORE's argument, past those of the other options. */
+static size_t
+find_destination(const struct slice *argv, size_t argc)
+{
+    size_t found = 0;
+    for (size_t i = 2; i + 1 < argc; i++) {
+        if (slice_is(argv[i], "limit"))
+            i += 2;
+        else if (slice_is(argv[i], "get") || slice_is(argv[i], "by"))
+            i++;
+        else if (slice_is(argv[i], "store"))
+            found = ++i;
+    }
+    return found;
+}
+
 static void
 sort_command(struct call *call)
 {
@@ -432,6 +448,7 @@ struct command commands_sort[] = {
         .arity = -2,
         .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLEKEYS,
         .keys = { 1, 1, 1, 0, KEYS_RO | KEYS_ACCESS },
+        .find_key = find_destination,
         .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS,
         .since = "1.0.0",
         .summary = "Sorts the elements in a list, a set, or a sorted set, "

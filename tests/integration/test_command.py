@@ -28,6 +28,14 @@ SCRIPT = r"""
     command getkeysandflags set a b ex 10 GET
     command getkeysandflags set get get
     command getkeysandflags lmove a b left right
+    command getkeys sort a
+    command getkeys sort a by b get c store d
+    command getkeys sort a store x limit 0 store get store y desc
+    command getkeys sort a store
+    command getkeys sort a get store
+    command getkeysandflags sort a store b
+    command getkeys sort_ro a by b
+    command info sort_ro|x
 """
 
 # Where 7.2 differs from the 7.0 that is asked.
