@@ -74,7 +74,7 @@ call_get_i64_in(struct call *call, size_t at, int64_t min, int64_t max,
     if (error != NULL)
         reply_error(call->reply, error);
     else if (min == 0 && max >= INT32_MAX)
-        reply_error(call->reply, "ERR value is out of range, must be positive");
+        reply_error(call->reply, ERROR_NOT_POSITIVE);
     else
         reply_error_format(call->reply,
             "ERR value is out of range, value must between %lld and %lld",

@@ -178,7 +178,9 @@ server_save(struct call *call, bool in_background)
     }
     uint64_t token = ++saves.token;
     if (in_background) {
-        reply_simple(call->reply, "Background saving started");
+        reply_simple(call->reply, call->is_in_exec
+                                      ? "Background saving scheduled"
+                                      : "Background saving started");
     } else if (call->is_in_exec) {
         reply_ok(call->reply);
     } else {

@@ -110,7 +110,7 @@ select_database(struct call *call)
 {
     int64_t db;
 
-    if (!call_get_i64_in(call, 1, INT32_MIN, INT32_MAX, &db, ERROR_NOT_INTEGER))
+    if (!call_get_i64_in(call, 1, INT32_MIN, INT32_MAX, &db, NULL))
         return;
     if (db < 0 || db >= call->server->config.databases) {
         reply_error(call->reply, "ERR DB index is out of range");

@@ -30,6 +30,7 @@
 
 #define LOG_MESSAGE_MAX 1024 /* bytes of DEBUG LOG that are logged */
 #define POPULATE_NAME_MAX 512
+#define PACKED_MAX (UINT64_C(1) << 32) /* bytes */
 
 static const char *const help_lines[] = { "ASSERT",
     "    Crash by assertion failed.", "CHANGE-REPL-ID",
@@ -161,6 +162,19 @@ debug_quicklist(struct call *call)
         reply_error(call->reply, "ERR Not a quicklist encoded object.");
     else
         reply_simple(call->reply, "Quicklist structure printed on stdout");
+}
+
+/* Accepted: elements are stored one by one whatever their size. */
+static void
+debug_packed_threshold(struct call *call)
+{
+    uint64_t bytes;
+
+    if (number_parse_memory(call->argv[2], &bytes) && bytes <= PACKED_MAX)
+        reply_ok(call->reply);
+    else
+        reply_error(call->reply, "ERR argument must be a memory value bigger "
+                                 "than 1 and smaller than 4gb");
 }
 
 /* ---- hash tables -------------------------------------------------------- */
@@ -316,7 +330,7 @@ debug_populate(struct call *call)
     struct buf name = BUF_INIT, value = BUF_INIT;
     bool is_good = true;
 
-    if (!call_get_i64_in(call, 2, 0, INT64_MAX, &count, NULL))
+    if (!call_get_i64_in(call, 2, 0, INT64_MAX, &count, ERROR_NOT_POSITIVE))
         return;
     if (call->argc > 3)
         prefix = call->argv[3];
@@ -324,9 +338,9 @@ debug_populate(struct call *call)
         reply_error(call->reply, ERROR_SYNTAX);
         return;
     }
-    if (call->argc > 4 &&
-        !call_get_i64_in(call, 4, 0,
-            (int64_t)call->server->config.proto_max_bulk_len, &size, NULL))
+    if (call->argc > 4 && !call_get_i64_in(call, 4, 0,
+                              (int64_t)call->server->config.proto_max_bulk_len,
+                              &size, ERROR_NOT_POSITIVE))
         return;
     for (int64_t i = 0; i < count && is_good; i++) {
         buf_clear(&name, SIZE_MAX);
@@ -607,7 +621,7 @@ static const struct {
     { "populate", debug_populate, 3, 5 },
     { "protocol", debug_protocol, 3, 3 },
     { "quicklist", debug_quicklist, 3, 4 },
-    { "quicklist-packed-threshold", debug_ignore, 3, 3 },
+    { "quicklist-packed-threshold", debug_packed_threshold, 3, 3 },
     { "reload", debug_reload, 2, 0 },
     { "replicate", debug_ignore, 3, 0 },
     { "replybuffer", debug_ignore, 4, 4 },

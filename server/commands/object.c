@@ -118,9 +118,11 @@ refcount(struct call *call)
 
     if (key == NULL)
         return;
-    bool is_shared = key->type == KEY_STRING && key->object != NULL &&
-                     string_get_i64(key->string, &value) && value >= 0 &&
-                     value < SHARED_INTEGERS;
+    bool is_shared =
+        key->type == KEY_STRING && key->object != NULL &&
+        object_kind(KEY_STRING)->encoding(key->object) == KEY_INT &&
+        string_get_i64(key->string, &value) && value >= 0 &&
+        value < SHARED_INTEGERS;
     reply_int(call->reply, is_shared ? INT32_MAX : 1);
 }
 

@@ -16,6 +16,9 @@ SCRIPT = r"""
     select 99
     select -1
     select abc
+    select 4294967296
+    select -4294967296
+    select 99999999999999999999
     select 1
     select 0
     auth x

@@ -44,6 +44,17 @@ SCRIPT = r"""
     debug listpack hash
     debug quicklist-packed-threshold 100
     debug quicklist-packed-threshold 0
+    debug quicklist-packed-threshold 1kb
+    debug quicklist-packed-threshold abc
+    debug quicklist-packed-threshold 5gb
+    debug populate abc
+    debug populate -1
+    debug populate 0 key abc
+    setrange part 0 12
+    object refcount part
+    object refcount num
+    set big 10000
+    object refcount big
     debug error foo
     debug error "FOO bar"
     debug log hello
