@@ -2,15 +2,19 @@
  * call.c -- what many handlers say or ask.
  */
 #include <ctype.h>
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "server/base/clock.h"
 #include "server/base/number.h"
 #include "server/server.h"
 
 #define MICROSECONDS 1000000
-#define NAME_SIZE 64 /* bytes of a command's name in upper case */
+/* Digits of a cursor, with room for a sign and leading zeros. */
+#define CURSOR_TEXT_SIZE 64
+#define NAME_SIZE 64        /* bytes of a command's name in upper case */
 
 /* A read of a key counts as a hit or a miss, as Redis has it. */
 static struct key *
@@ -88,6 +92,27 @@ call_get_double(struct call *call, size_t at, double *value, const char *error)
     if (number_parse_double(call->argv[at], value))
         return true;
     reply_error(call->reply, error != NULL ? error : ERROR_NOT_FLOAT);
+    return false;
+}
+
+bool
+call_get_cursor(struct call *call, size_t at, uint64_t *cursor)
+{
+    struct slice text = call->argv[at];
+    char copy[CURSOR_TEXT_SIZE];
+    if (text.len < sizeof(copy)) {
+        char *end;
+        if (text.len > 0)
+            memcpy(copy, text.data, text.len);
+        copy[text.len] = '\0';
+        errno = 0;
+        uint64_t value = strtoull(copy, &end, 10);
+        if (!isspace((unsigned char)copy[0]) && *end == '\0' && errno == 0) {
+            *cursor = value;
+            return true;
+        }
+    }
+    reply_error(call->reply, "ERR invalid cursor");
     return false;
 }
 

@@ -233,6 +233,8 @@ bool call_get_i64_in(struct call *call, size_t at, int64_t min, int64_t max,
     int64_t *value, const char *error);
 bool call_get_double(
     struct call *call, size_t at, double *value, const char *error);
+/* A cursor of SCAN and its kin, read as leniently as strtoul() does. */
+bool call_get_cursor(struct call *call, size_t at, uint64_t *cursor);
 bool call_arg_is(const struct call *call, size_t at, const char *word);
 /* A blocking command's timeout argument (seconds, fractions allowed; 0: for */
 /* ever) as a monotonic deadline in microseconds, INT64_MAX for ever. */

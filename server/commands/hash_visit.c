@@ -15,10 +15,6 @@
  * HSCAN's cursor is a position in hash space (base/map.h); a listpack is
  * visited whole, as Redis does.
  */
-#include <ctype.h>
-#include <errno.h>
-#include <stdlib.h>
-
 #include "server/base/glob.h"
 #include "server/base/random.h"
 #include "server/commands/hash_visit.h"
@@ -30,8 +26,6 @@
 /* One draw in this many or more is a repetition at worst; see above. */
 #define RANDOM_SHARE 3
 #define SCAN_COUNT_DEFAULT 10
-/* Digits of a cursor, with room for a sign, blanks and leading zeros. */
-#define CURSOR_TEXT_SIZE 64
 
 /* What of a field goes into the reply. */
 enum part { PART_FIELD = 1 << 0, PART_VALUE = 1 << 1 };
@@ -231,26 +225,6 @@ visit_scanned(struct slice field, struct slice value, void *arg)
     buf_append(&scan->found, &value, sizeof(value));
 }
 
-/* As Redis reads it: strtoul without leading blanks. */
-static bool
-parse_cursor(struct call *call, size_t at, uint64_t *cursor)
-{
-    struct slice text = call->argv[at];
-    char copy[CURSOR_TEXT_SIZE];
-    if (text.len < sizeof(copy)) {
-        char *end;
-        if (text.len > 0)
-            memcpy(copy, text.data, text.len);
-        copy[text.len] = '\0';
-        errno = 0;
-        *cursor = strtoull(copy, &end, 10);
-        if (!isspace((unsigned char)copy[0]) && *end == '\0' && errno == 0)
-            return true;
-    }
-    reply_error(call->reply, "ERR invalid cursor");
-    return false;
-}
-
 /* MATCH and COUNT at argv[3..]; false: an error has been replied. */
 static bool
 parse_scan(struct call *call, struct scan *scan)
@@ -279,7 +253,7 @@ hash_visit_hscan(struct call *call)
 {
     uint64_t cursor;
     bool is_wrong = false;
-    if (!parse_cursor(call, 2, &cursor))
+    if (!call_get_cursor(call, 2, &cursor))
         return;
     struct key *key = call_find_typed(call, 1, KEY_HASH, &is_wrong);
     if (is_wrong)

@@ -128,10 +128,8 @@ static void
 scan(struct call *call)
 {
     uint64_t cursor;
-    if (!number_parse_u64(call->argv[1], &cursor)) {
-        reply_error(call->reply, "ERR invalid cursor");
+    if (!call_get_cursor(call, 1, &cursor))
         return;
-    }
     struct buf names = BUF_INIT;
     struct reply gathered;
     reply_init(&gathered, &names, call->reply->version);

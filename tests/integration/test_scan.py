@@ -28,6 +28,13 @@ ERRORS = r"""
     scan 0 match x*
     scan 0 type string
     scan 0 type STRING
+    scan +0
+    scan -0
+    scan 00
+    scan ""
+    scan +
+    scan " 0"
+    scan "0 "
     scan 0 type list
     scan 0 type bogus
     scan 0 match o* match x*
