@@ -221,6 +221,20 @@ map_find(
 }
 
 void
+map_prefetch_bucket(const struct map *map, uint64_t hash)
+{
+    if (map->count > 0)
+        __builtin_prefetch(find_bucket(map, hash));
+}
+
+void
+map_prefetch_node(const struct map *map, uint64_t hash)
+{
+    if (map->count > 0)
+        __builtin_prefetch(*find_bucket(map, hash));
+}
+
+void
 map_add(struct map *map, struct map_node *node, uint64_t hash)
 {
     make_room(map);

@@ -51,6 +51,13 @@ void map_clear(struct map *map, map_visit_fn visit, void *arg);
 /* The entry, or NULL.  key is passed to match unchanged. */
 struct map_node *map_find(
     const struct map *map, uint64_t hash, map_match_fn match, const void *key);
+/*
+ * Have the processor fetch what map_find() of hash is going to read, without
+ * waiting for it: the bucket, and, a little later, the bucket's first node.
+ * Worth while when many hashes are known before the first is looked up.
+ */
+void map_prefetch_bucket(const struct map *map, uint64_t hash);
+void map_prefetch_node(const struct map *map, uint64_t hash);
 
 /* Add node, which must not be there yet, under hash. */
 void map_add(struct map *map, struct map_node *node, uint64_t hash);
