@@ -250,8 +250,6 @@ take_change(struct generation *generation, struct indexed *at)
 
     if (status != STATUS_OK)
         return status;
-    if (change->op == ROW_TOUCH && change->value.len > UINT8_MAX)
-        return STATUS_CORRUPT;
     at->identity = (struct identity){ change->table, change->id, change->sub };
     if (change->table == ROW_KEY)
         at->identity.sub.len = 0; /* a ROW_DEL's sub is its type */
@@ -295,7 +293,7 @@ index_group(struct generation *generation)
     if (status != STATUS_OK && status != STATUS_NOT_FOUND)
         return status;
     for (size_t i = 0; i < count; i++)
-        map_prefetch_node(&generation->index, group[i].hash);
+        (void)map_prefetch_node(&generation->index, group[i].hash);
     for (size_t i = 0; i < count; i++)
         index_change(generation, &group[i]);
     return status;

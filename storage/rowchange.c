@@ -145,6 +145,8 @@ is_sub_sound(const struct row_change *change)
 static bool
 is_sound(const struct row_change *change)
 {
+    uint64_t version, size;
+
     if (change->table >= ROW_TABLE_COUNT || change->op > ROW_DROP ||
         !(ops_of_table[change->table] & OP(change->op)))
         return false;
@@ -152,6 +154,8 @@ is_sound(const struct row_change *change)
         return false;
     if (!is_sub_sound(change))
         return false;
+    if (change->op == ROW_TOUCH)
+        return rowchange_decode_touch(change, &version, &size) == STATUS_OK;
     return change->table != ROW_ZSET || change->op != ROW_PUT ||
            change->value.len == SCORE_SIZE;
 }
@@ -172,8 +176,10 @@ rowchange_next(struct bytes *bytes, struct row_change *change)
     next.value = (struct slice){ NULL, 0 };
     if (has_value(next.op))
         next.value = bytes_take_slice(bytes, (size_t)bytes_take_varint(bytes));
-    if (bytes->has_failed || !is_sound(&next))
+    if (bytes->has_failed || !is_sound(&next)) {
+        bytes->has_failed = true; /* nor is what follows to be trusted */
         return STATUS_CORRUPT;
+    }
     *change = next;
     return STATUS_OK;
 }

@@ -188,6 +188,11 @@ schema_open(sqlite3 *db, const char *path, char *error, size_t error_size)
         snprintf(error, error_size,
             "%s is an SQLite database, but not one of Walden's", path);
         return STATUS_CORRUPT;
+    } else if (status == STATUS_OK && version < SCHEMA_VERSION) {
+        snprintf(error, error_size,
+            "%s has a schema that never was (schema %" PRId64 ")", path,
+            version);
+        return STATUS_CORRUPT;
     } else if (status == STATUS_OK && version > SCHEMA_VERSION) {
         snprintf(error, error_size,
             "%s was written by a newer Walden (schema %" PRId64

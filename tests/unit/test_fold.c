@@ -76,6 +76,27 @@ test_latest_change_wins(void **state)
     generation_free(generation);
 }
 
+/* What cannot be read is not passed over when it is tried again. */
+static void
+test_damaged_change_stops_the_index(void **state)
+{
+    struct generation *generation = generation_new();
+    struct buf changes = BUF_INIT;
+    bool is_done = false;
+
+    (void)state;
+    add(&changes, ROW_PUT, ROW_HASH, 1, SLICE("a"), SLICE("1"));
+    buf_append(&changes, "\x21\x01\x01\x63", 4); /* no such type */
+    add(&changes, ROW_PUT, ROW_HASH, 1, SLICE("b"), SLICE("1"));
+    generation_add(generation, buf_slice(&changes));
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(
+            generation_index(generation, INT64_MAX, &is_done), STATUS_CORRUPT);
+    assert_false(is_done);
+    buf_fini(&changes);
+    generation_free(generation);
+}
+
 static void
 test_direct_voids_what_is_older(void **state)
 {
@@ -107,7 +128,7 @@ test_keys_first_databases_last(void **state)
     add(&changes, ROW_PUT, ROW_HASH, 5, SLICE("f"), SLICE("v"));
     add(&changes, ROW_PUT, ROW_HASH, 4, SLICE("z"), SLICE("v"));
     add(&changes, ROW_PUT, ROW_KEY, 9, SLICE(""), SLICE("put"));
-    add(&changes, ROW_TOUCH, ROW_KEY, 9, SLICE(""), SLICE("t"));
+    add(&changes, ROW_TOUCH, ROW_KEY, 9, SLICE(""), SLICE("tt"));
     add(&changes, ROW_DEL, ROW_KEY, 5, SLICE("\x05"), SLICE(""));
     generation = make(&changes);
     assert_true(generation_deletes_key(generation, 5));
@@ -210,6 +231,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_latest_change_wins),
+        cmocka_unit_test(test_damaged_change_stops_the_index),
         cmocka_unit_test(test_direct_voids_what_is_older),
         cmocka_unit_test(test_keys_first_databases_last),
         cmocka_unit_test(test_order_of_many),

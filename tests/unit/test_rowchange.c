@@ -130,15 +130,17 @@ static void
 test_what_means_nothing_is_refused(void **state)
 {
     (void)state;
-    assert_refused("\x01\x01\x00\x00", 4);   /* no op */
-    assert_refused("\x6f\x01\x00\x00", 4);   /* no table */
-    assert_refused("\x17\x01\x00\x00", 4);   /* put of a database */
-    assert_refused("\x52\x01\x00", 3);       /* drop of a hash */
-    assert_refused("\x41\x01\x00", 3);       /* direct of a key */
-    assert_refused("\x10\x00\x00\x00", 4);   /* meta without a name */
-    assert_refused("\x13\x01\x01x\x00", 5);  /* a short position */
-    assert_refused("\x16\x01\x01x\x01x", 6); /* a short score */
-    assert_refused("\x21\x01\x01\x63", 4);   /* no such type */
+    assert_refused("\x01\x01\x00\x00", 4);             /* no op */
+    assert_refused("\x6f\x01\x00\x00", 4);             /* no table */
+    assert_refused("\x17\x01\x00\x00", 4);             /* put of a database */
+    assert_refused("\x52\x01\x00", 3);                 /* drop of a hash */
+    assert_refused("\x41\x01\x00", 3);                 /* direct of a key */
+    assert_refused("\x10\x00\x00\x00", 4);             /* meta without a name */
+    assert_refused("\x13\x01\x01x\x00", 5);            /* a short position */
+    assert_refused("\x16\x01\x01x\x01x", 6);           /* a short score */
+    assert_refused("\x21\x01\x01\x63", 4);             /* no such type */
+    assert_refused("\x31\x01\x00\x01\x05", 5);         /* a short touch */
+    assert_refused("\x31\x01\x00\x03\x05\x05\x05", 7); /* a long one */
     /* An id, then a length, beyond what there can be. */
     assert_refused("\x22\xff\xff\xff\xff\xff\xff\xff\xff\x7f\x00", 11);
     assert_refused("\x22\x01\xff\xff\xff\xff\xff\xff\xff\xff\x7fx", 12);

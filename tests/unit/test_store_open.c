@@ -51,7 +51,7 @@ test_second_instance_is_refused(void **state)
 }
 
 static void
-test_newer_schema_is_refused(void **state)
+test_other_schemas_are_refused(void **state)
 {
     struct storefixture *f = *state;
 
@@ -59,6 +59,8 @@ test_newer_schema_is_refused(void **state)
     f->store = NULL;
     run_sql(f->path, "PRAGMA user_version=999");
     assert_refused(f, STATUS_NEWER_VERSION, "newer");
+    run_sql(f->path, "PRAGMA user_version=0"); /* there never was one */
+    assert_refused(f, STATUS_CORRUPT, "schema 0");
 }
 
 static void
@@ -316,7 +318,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_second_instance_is_refused),
-        TEST(test_newer_schema_is_refused),
+        TEST(test_other_schemas_are_refused),
         TEST(test_foreign_files_are_refused),
         TEST(test_damaged_journal_is_refused),
         TEST(test_reader_walks),
