@@ -1,24 +1,26 @@
 #!/usr/bin/env python3
 """Figures with a bucket: a local Ceph gateway, everything on one machine.
 
-  raw PUT      one connection, 4 KiB, signed by hand: what the gateway can do
-  bucket       SET at durability bucket, 1, 50 and 500 connections, and 50 with
-               pipelines of 16, by redis-benchmark
-  disk         SET at durability disk with and without shipping: the slow-down,
-               of pairs of runs
-  restore      of a large database, beside curl fetching the same objects in
-               parallel
-  idle         requests in a quiet time, as INFO counts them
+  level    SET at durability bucket by redis-benchmark: 1, 50 and 500
+           connections, and 50 with pipelines of 16.  Each run is followed by
+           raw PUTs of objects as large as its uploads were, by one connection
+           that is kept, signed by hand: what the gateway can do.  Rounds of
+           all loads; medians, and of the ratios the median too
+  disk     SET at durability disk with and without shipping: the slow-down, of
+           pairs of runs, each of the two first in every other pair
+  idle     requests in a quiet time, as INFO counts them
+  restore  of a large database, beside curl fetching the same objects in
+           parallel
 
 --quick takes small amounts.  The gateway and the load share the processors
 with Walden: compare with the raw figures, not with other machines.
 """
 
 import argparse
-import http.client
 import os
 import pathlib
 import re
+import socket
 import statistics
 import subprocess
 import sys
@@ -32,80 +34,165 @@ import place  # noqa: E402
 import servers  # noqa: E402
 
 
-def raw_put(client, bucket, seconds):
-    """(PUT/s, p50 ms, p99 ms) on one kept connection."""
-    body = os.urandom(4096)
-    connection = http.client.HTTPConnection("127.0.0.1", client.port)
+def read_status(sock):
+    """The status of an answer without a body."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        part = sock.recv(65536)
+        if not part:
+            raise RuntimeError("the gateway hung up")
+        data += part
+    return int(data.split(b" ", 2)[1])
+
+
+def raw_put(client, bucket, size, seconds):
+    """(PUT/s, p50 ms, p99 ms) of new objects on one kept connection: as lean
+    as a client can be, one send() and one recv() each."""
+    body = os.urandom(size)
     took = []
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        path = f"/{bucket}/raw/{len(took)}"
-        fields = client._sign(  # pylint: disable=protected-access
-            "PUT", path, "", body)
-        began = time.monotonic()
-        connection.request("PUT", path, body, fields)
-        answer = connection.getresponse()
-        answer.read()
-        if answer.status != 200:
-            raise RuntimeError(f"PUT: {answer.status}")
-        took.append((time.monotonic() - began) * 1000)
-    connection.close()
+    run = time.time_ns()
+    with socket.create_connection(("127.0.0.1", client.port), 30) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            path = f"/{bucket}/raw/{run}/{len(took)}"
+            fields = client._sign(  # pylint: disable=protected-access
+                "PUT", path, "", body)
+            fields["content-length"] = size
+            fields["if-none-match"] = "*"  # as Walden's are
+            head = "".join(f"{name}: {value}\r\n"
+                           for name, value in fields.items())
+            text = f"PUT {path} HTTP/1.1\r\n{head}\r\n".encode() + body
+            began = time.monotonic()
+            sock.sendall(text)
+            status = read_status(sock)
+            took.append((time.monotonic() - began) * 1000)
+            if status != 200:
+                raise RuntimeError(f"PUT: {status}")
     took.sort()
     return (len(took) / seconds, statistics.median(took),
             took[len(took) * 99 // 100])
 
 
 def benchmark(server, clients, count, pipeline=1, size=100):
-    """redis-benchmark's SET: (requests/s, p50 ms, p99 ms)."""
+    """redis-benchmark's SET: (replies/s, p50 ms, p99 ms)."""
+    connection = server.connect()
+    errors = error_replies(connection)
     done = subprocess.run(
         ["redis-benchmark", "-p", str(server.port), "-c", str(clients), "-n",
          str(count), "-P", str(pipeline), "-d", str(size), "-r", "100000",
          "-t", "set", "--csv"], capture_output=True, text=True, timeout=300,
         check=True)
+    # It counts errors as replies.
+    if error_replies(connection) != errors:
+        raise RuntimeError("SET was answered with errors")
+    connection.close()
     row = [field.strip('"') for field in
            done.stdout.strip().splitlines()[-1].split(",")]
     # test, rps, avg, min, p50, p95, p99, max
     return float(row[1]), float(row[4]), float(row[6])
 
 
+def error_replies(connection):
+    text = connection.call("INFO", "stats").decode()
+    return int(re.search(r"total_error_replies:(\d+)", text).group(1))
+
+
 def show(name, figures, remark=""):
     rate, p50, p99 = figures
     print(f"{name:<34} {rate:>10,.0f}/s   p50 {p50:7.2f} ms   "
-          f"p99 {p99:7.2f} ms   {remark}", flush=True)
+          f"p99 {p99:7.2f} ms   {remark}".rstrip(), flush=True)
 
 
-def bench_bucket_level(where, scale, raw_p50):
+def medians(runs):
+    return tuple(statistics.median(column) for column in zip(*runs))
+
+
+# connections, SETs, pipeline
+LOADS = ((1, 1500, 1), (50, 40000, 1), (500, 60000, 1), (50, 400000, 16))
+
+
+def level_round(where, server, load, scale, seconds):
+    """One run of a load and the raw PUTs after it; what INFO counted."""
+    clients, count, pipeline = load
+    count = int(count * scale)
+    connection = server.connect()
+    before = place.info(connection)
+    figures = benchmark(server, clients, count, pipeline)
+    after = place.info(connection)
+    connection.close()
+    puts, sent = (after[name] - before[name]
+                  for name in ("requests_put", "bytes_sent"))
+    # An upload acknowledges at most what all connections had sent before it.
+    if puts == 0 or count / puts > clients * pipeline:
+        raise RuntimeError(f"{count} SETs were acknowledged by {puts} PUTs")
+    raw = raw_put(where.client, where.bucket, sent // puts, seconds)
+    return figures, raw, (count / puts, sent / puts)
+
+
+def bench_bucket_level(where, scale, rounds):
+    runs = {load: [] for load in LOADS}
     with where.server(durability="bucket", maxclients=1000) as server:
         server.start(timeout=60)
-        for clients, count, pipeline in ((1, 1500, 1), (50, 60000, 1),
-                                         (500, 100000, 1), (50, 400000, 16)):
-            figures = benchmark(server, clients, int(count * scale), pipeline)
-            show(f"SET bucket, {clients} conns, pipeline {pipeline}", figures,
-                 f"p50 {figures[1] / raw_p50:.2f} raw PUTs")
+        for _ in range(rounds):
+            for load in LOADS:
+                runs[load].append(level_round(
+                    where, server, load, scale, 1 if scale < 1 else 2))
+    for load, results in runs.items():
+        figures, raws, counts = zip(*results)
+        ratio = statistics.median(
+            figure[1] / raw[1] for figure, raw in zip(figures, raws))
+        shared, size = medians(counts)
+        show(f"SET bucket, {load[0]} conns, pipeline {load[2]}",
+             medians(figures),
+             f"p50 {ratio:.2f} raw PUTs; {shared:.0f} SETs a PUT")
+        show(f"  raw PUT of {size:.0f} bytes", medians(raws))
 
 
 def bench_slowdown(client, scale, pairs):
-    ratios = []
-    for _ in range(pairs):
-        rates = []
-        for is_shipped in (False, True):
+    ratios, all_rates = [], {False: [], True: []}
+    for pair in range(pairs):
+        rates = {}
+        for is_shipped in (False, True) if pair % 2 == 0 else (True, False):
             where = harness.new_place(client, "slow")
             server = where.server(bucket_sync_interval=1000)
             if not is_shipped:
                 server.directives = {}
             with server:
                 server.start(timeout=60)
-                rates.append(benchmark(server, 50, int(200000 * scale)))
-        ratios.append(rates[1][0] / rates[0][0])
-        show("SET disk, 50 conns, no bucket", rates[0])
-        show("SET disk, 50 conns, shipping", rates[1],
-             f"ratio {ratios[-1]:.2f}")
+                rates[is_shipped] = benchmark(server, 50, int(200000 * scale))
+            all_rates[is_shipped].append(rates[is_shipped])
+        ratios.append(rates[True][0] / rates[False][0])
+    show("SET disk, 50 conns, no bucket", medians(all_rates[False]))
+    show("SET disk, 50 conns, shipping", medians(all_rates[True]))
     print(f"{'shipping costs':<34} {1 - statistics.median(ratios):>10.1%}   "
-          f"(median of {pairs} pairs)", flush=True)
+          f"(median of {pairs} pairs: "
+          f"{' '.join(f'{ratio:.2f}' for ratio in ratios)})", flush=True)
+
+
+def bench_idle(client, seconds):
+    """Compactions of all levels, which the load has made due, come first."""
+    where = harness.new_place(client, "idle")
+    with where.server(bucket_compaction_intervals="1 2 4") as server:
+        server.start(timeout=60)
+        benchmark(server, 50, 50000)
+        connection = server.connect()
+        place.wait_shipped(connection, 60)
+        time.sleep(15)
+        before = requests(connection)
+        time.sleep(seconds)
+        print(f"{f'requests in {seconds} idle seconds':<34} "
+              f"{requests(connection) - before:>10}   (of {before} for the "
+              f"load)", flush=True)
+
+
+def requests(connection):
+    return sum(value for name, value in place.info(connection).items()
+               if name.startswith("requests_"))
 
 
 def fill(where, megabytes):
-    """A database of random bytes, shipped; then idle for a while."""
+    """A database of random bytes, shipped."""
     with where.server(journal_fold_size="64mb") as server:
         server.start(timeout=60)
         client = server.connect()
@@ -115,22 +202,8 @@ def fill(where, megabytes):
                 for part in range(100))
         client.call("SAVE")
         place.wait_shipped(client, 300)
-        idle(client)
         if server.stop(timeout=300) != 0:
             raise RuntimeError(server.tail())
-
-
-def idle(client):
-    def requests():
-        return sum(value for name, value in place.info(client).items()
-                   if name.startswith("requests_"))
-
-    # What is due because of the load comes first.
-    time.sleep(40)
-    before = requests()
-    time.sleep(20)
-    print(f"{'requests in 20 idle seconds':<34} {requests() - before:>10}",
-          flush=True)
 
 
 def chain(names):
@@ -188,20 +261,23 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     harness.add_arguments(parser)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", default="level,disk,restore",
-                        help="parts, of level,disk,restore")
+    parser.add_argument("--only", default="level,disk,idle,restore",
+                        help="parts, of level,disk,idle,restore")
+    parser.add_argument("--rounds", type=int, default=None,
+                        help="of level, and pairs of disk (5; quick: 1)")
     args = parser.parse_args()
     servers.WALDEN = os.path.abspath(args.server)
     scale = 0.1 if args.quick else 1
+    rounds = args.rounds or (1 if args.quick else 5)
     parts = args.only.split(",")
     with harness.gateway(args.ceph) as client:
-        where = harness.new_place(client, "bench")
-        raw = raw_put(client, where.bucket, 1 if args.quick else 4)
-        show("raw PUT of 4 KiB, 1 connection", raw)
         if "level" in parts:
-            bench_bucket_level(where, scale, raw[1])
+            bench_bucket_level(harness.new_place(client, "bench"), scale,
+                               rounds)
         if "disk" in parts:
-            bench_slowdown(client, scale, 1 if args.quick else 3)
+            bench_slowdown(client, scale, rounds)
+        if "idle" in parts:
+            bench_idle(client, 20 if args.quick else 60)
         if "restore" in parts:
             bench_restore(client, 100 if args.quick else 2000)
 
