@@ -67,6 +67,24 @@ def test_many_commits_share_a_put(begin, behind_proxy, proxy):
     assert proxy.counts()["requests"]["PUT"] < 30
 
 
+def test_clients_do_not_take_turns(begin, behind_proxy, proxy):
+    """Who comes back from an upload a little later than others must not miss
+    the next one: two groups would wait for two uploads each."""
+    server = begin(behind_proxy, durability="bucket")
+    clients = [server.connect() for _ in range(20)]
+    proxy.rule("delay", seconds=0.05, method="PUT")
+    rounds = 20
+    for number in range(rounds + 5):
+        if number == 5:
+            before = place.info(clients[0])["requests_put"]
+        for client in clients:
+            client.send(("SET", "a", str(number)))
+        for client in clients:
+            assert client.read() == [b"OK"]
+    uploads = place.info(clients[0])["requests_put"] - before
+    assert rounds <= uploads <= 1.5 * rounds
+
+
 def test_bucket_level_without_a_bucket():
     with servers.Server(servers.WALDEN) as server:
         server.start()
