@@ -271,6 +271,14 @@ look_up(struct keyspace *keyspace, int db, struct slice name)
     return key;
 }
 
+void
+keyspace_prefetch(const struct keyspace *keyspace, int db,
+    const struct slice *names, size_t count)
+{
+    CHECK(count <= KEYSPACE_PREFETCH_MAX);
+    resident_prefetch(home_of(keyspace, db), names, count);
+}
+
 struct key *
 keyspace_find(struct keyspace *keyspace, int db, struct slice name)
 {

@@ -126,6 +126,14 @@ bool keyspace_is_all_loaded(const struct keyspace *keyspace, int db);
 MUST_CHECK enum status keyspace_prepare(
     struct keyspace *keyspace, int db, struct slice name, bool with_object);
 
+#define KEYSPACE_PREFETCH_MAX 16
+/*
+ * A hint: these names, count at most KEYSPACE_PREFETCH_MAX, are looked up soon.
+ * What is in memory is brought near the processor; nothing else happens.
+ */
+void keyspace_prefetch(const struct keyspace *keyspace, int db,
+    const struct slice *names, size_t count);
+
 /* The live key or NULL.  An expired one is deleted.  Counts as an access. */
 struct key *keyspace_find(struct keyspace *keyspace, int db, struct slice name);
 /* As keyspace_find() without counting as an access (OBJECT, TTL, TYPE...). */

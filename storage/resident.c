@@ -63,6 +63,36 @@ resident_find(
     return key;
 }
 
+/*
+ * Three rounds, so that what a round reads was asked for a round ago: buckets;
+ * the first key of each, all its lines; the key's object.
+ */
+void
+resident_prefetch(
+    const struct physical *home, const struct slice *names, size_t count)
+{
+    uint64_t hashes[KEYSPACE_PREFETCH_MAX];
+    const struct key *found[KEYSPACE_PREFETCH_MAX];
+    const struct map_node *node;
+
+    for (size_t i = 0; i < count; i++) {
+        hashes[i] = hash_slice(names[i]);
+        map_prefetch_bucket(&home->keys, hashes[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        node = map_prefetch_node(&home->keys, hashes[i]);
+        found[i] = NULL;
+        if (node == NULL)
+            continue;
+        found[i] = MAP_ENTRY((uintptr_t)node, struct key, node);
+        __builtin_prefetch(found[i]);
+        __builtin_prefetch(found[i]->name);
+    }
+    for (size_t i = 0; i < count; i++)
+        if (found[i] != NULL && found[i]->object != NULL)
+            __builtin_prefetch(found[i]->object);
+}
+
 static size_t
 key_alloc_size(size_t name_len)
 {

@@ -122,6 +122,9 @@ resident_is_expired(const struct key *key, int64_t now_ms)
 /* Live or tombstone, or NULL.  Observes nothing. */
 struct key *resident_find(
     struct keyspace *keyspace, struct physical *home, struct slice name);
+/* As keyspace_prefetch(). */
+void resident_prefetch(
+    const struct physical *home, const struct slice *names, size_t count);
 
 /* A key as its row in the table says, clean.  Its name is not resident yet. */
 /* A string comes with its value, or without chunks; others without object. */

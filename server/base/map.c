@@ -227,11 +227,16 @@ map_prefetch_bucket(const struct map *map, uint64_t hash)
         __builtin_prefetch(find_bucket(map, hash));
 }
 
-void
+const struct map_node *
 map_prefetch_node(const struct map *map, uint64_t hash)
 {
-    if (map->count > 0)
-        __builtin_prefetch(*find_bucket(map, hash));
+    const struct map_node *node;
+
+    if (map->count == 0)
+        return NULL;
+    node = *find_bucket(map, hash);
+    __builtin_prefetch(node);
+    return node;
 }
 
 void

@@ -55,9 +55,11 @@ struct map_node *map_find(
  * Have the processor fetch what map_find() of hash is going to read, without
  * waiting for it: the bucket, and, a little later, the bucket's first node.
  * Worth while when many hashes are known before the first is looked up.
+ * map_prefetch_node() answers where that node is, NULL if there is none; it
+ * need not have this hash.
  */
 void map_prefetch_bucket(const struct map *map, uint64_t hash);
-void map_prefetch_node(const struct map *map, uint64_t hash);
+const struct map_node *map_prefetch_node(const struct map *map, uint64_t hash);
 
 /* Add node, which must not be there yet, under hash. */
 void map_add(struct map *map, struct map_node *node, uint64_t hash);
