@@ -299,8 +299,7 @@ begin(struct call *call, enum blocked_kind kind, int64_t deadline_us)
         blocked->next->previous = blocked;
     table->of_kind[kind] = blocked;
     heap_add(table, blocked);
-    if (kind != BLOCKED_PAUSE)
-        table->count++;
+    table->count++;
     session->blocked = blocked;
     session->flags |= SESSION_BLOCKED;
     return blocked;
@@ -324,8 +323,7 @@ detach(struct blocked *blocked)
         blocked->previous->next = blocked->next;
     else
         table->of_kind[blocked->kind] = blocked->next;
-    if (blocked->kind != BLOCKED_PAUSE)
-        table->count--;
+    table->count--;
     session->blocked = NULL;
     session->flags &= ~(unsigned)SESSION_BLOCKED;
     server_update_watch(session->server);

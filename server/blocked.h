@@ -25,8 +25,8 @@ void blocked_on_durable(struct call *call, int64_t deadline_us);
 /* End the wait: with timed_out()'s reply, or (error not NULL) that error. */
 /* CLIENT UNBLOCK, shutdown. false: was not blocked. */
 bool blocked_cancel(struct session *session, const char *error);
-/* For INFO: blocked sessions, those of them with a deadline, and the keys */
-/* they wait for. */
+/* For INFO: blocked sessions, those held by CLIENT PAUSE too; those of them */
+/* with a deadline; and the keys they wait for. */
 size_t blocked_count(const struct server *server);
 size_t blocked_deadline_count(const struct server *server);
 size_t blocked_key_count(const struct server *server);

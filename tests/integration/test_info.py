@@ -210,6 +210,19 @@ def test_who_watches_and_who_waits_is_counted(walden):
         assert found[name] == b"0"
 
 
+def test_who_is_paused_is_blocked(walden):
+    client, writer, reader = (walden.connect() for _ in range(3))
+    client.call("CLIENT", "PAUSE", "60000", "WRITE")
+    assert reader.call("GET", "a") is None
+    writer.send(("SET", "a", "1"))
+    deadline = time.monotonic() + 10
+    while figures(client, "clients")[b"blocked_clients"] != b"1":
+        assert time.monotonic() < deadline
+    client.call("CLIENT", "UNPAUSE")
+    assert writer.read(1) == [b"OK"]
+    assert figures(client, "clients")[b"blocked_clients"] == b"0"
+
+
 def test_where_it_listens(start, tmp_path):
     server = start(bind=["127.0.0.1", "-::1"], unixsocket=tmp_path / "w.sock")
     found = figures(server.connect(), "server")
