@@ -64,8 +64,8 @@ config_apply_hz(struct config *config, struct buf *error)
     return true;
 }
 
-bool
-config_apply_listen(struct config *config, struct buf *error)
+static bool
+listen_again(struct config *config, const char *complaint, struct buf *error)
 {
     char reason[ERROR_SIZE] = "";
     if (!is_live(config))
@@ -74,8 +74,22 @@ config_apply_listen(struct config *config, struct buf *error)
     if (listener_open(&server, reason, sizeof(reason)) == STATUS_OK)
         return true;
     log_warning("%s", reason);
-    buf_append_text(error, "Unable to listen on this port. Check server logs.");
+    buf_append_text(error, complaint);
     return false;
+}
+
+bool
+config_apply_port(struct config *config, struct buf *error)
+{
+    return listen_again(
+        config, "Unable to listen on this port. Check server logs.", error);
+}
+
+bool
+config_apply_bind(struct config *config, struct buf *error)
+{
+    return listen_again(
+        config, "Failed to bind to specified addresses.", error);
 }
 
 bool

@@ -32,36 +32,63 @@ find_ignored(const struct config *config, const struct config_ignored_row *row)
 /* ---- values of one word ------------------------------------------------ */
 
 static enum status
-check_word(const struct config_ignored_row *row, const struct slice *words,
-    size_t count, struct buf *error)
+print_bool(struct slice word, struct buf *text, struct buf *error)
 {
-    int64_t number;
-    uint64_t bytes;
-    if (row->kind == 't')
-        return STATUS_OK;
-    if (count != 1)
-        return fail(error, "wrong number of arguments");
-    if (row->kind == 'b' && !slice_is(words[0], "yes") &&
-        !slice_is(words[0], "no"))
+    if (!slice_is(word, "yes") && !slice_is(word, "no"))
         return fail(error, "argument must be 'yes' or 'no'");
-    if (row->kind == 'i' && !number_parse_i64(words[0], &number))
-        return fail(error, "argument couldn't be parsed into an integer");
-    if (row->kind == 'm' && !number_parse_memory(words[0], &bytes))
-        return fail(error, "argument must be a memory value");
+    buf_append_text(text, slice_is(word, "yes") ? "yes" : "no");
     return STATUS_OK;
 }
 
 static enum status
-print_words(const struct config_ignored_row *row, const struct slice *words,
-    size_t count, struct buf *text, struct buf *error)
+print_number(struct slice word, struct buf *text, struct buf *error)
 {
-    enum status status = check_word(row, words, count, error);
-    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+    int64_t number;
+    if (!number_parse_i64(word, &number))
+        return fail(error, "argument couldn't be parsed into an integer");
+    buf_append_slice(text, word);
+    return STATUS_OK;
+}
+
+static enum status
+print_memory(struct slice word, struct buf *text, struct buf *error)
+{
+    uint64_t bytes;
+    if (!number_parse_memory(word, &bytes))
+        return fail(error, "argument must be a memory value");
+    buf_printf(text, "%llu", (unsigned long long)bytes);
+    return STATUS_OK;
+}
+
+/* Bytes, or a share of maxmemory. */
+static enum status
+print_share(struct slice word, struct buf *text, struct buf *error)
+{
+    struct buf unused = BUF_INIT;
+    int64_t percent;
+    enum status status = print_memory(word, text, &unused);
+    buf_fini(&unused);
+    if (status == STATUS_OK)
+        return STATUS_OK;
+    if (word.len < 2 || word.data[word.len - 1] != '%' ||
+        !number_parse_i64(slice_make(word.data, word.len - 1), &percent) ||
+        percent < 0)
+        return fail(error, "argument must be a memory or percent value");
+    if (percent > 100)
+        return fail(error, "percentage argument must be less or equal to 100");
+    buf_printf(text, "%d%s", (int)percent, percent > 0 ? "%" : "");
+    return STATUS_OK;
+}
+
+static enum status
+print_text(const struct slice *words, size_t count, struct buf *text)
+{
+    for (size_t i = 0; i < count; i++) {
         if (i > 0)
             buf_append_byte(text, ' ');
         buf_append_slice(text, words[i]);
     }
-    return status;
+    return STATUS_OK;
 }
 
 /* ---- notify-keyspace-events -------------------------------------------- */
@@ -140,6 +167,30 @@ print_save(const struct slice *words, size_t count, struct buf *text,
 
 /* ---- for config.c ------------------------------------------------------ */
 
+static enum status
+print_value(const struct config_ignored_row *row, const struct slice *words,
+    size_t count, struct buf *text, struct buf *error)
+{
+    if (row->kind == 't')
+        return print_text(words, count, text);
+    if (row->kind == 's')
+        return print_save(words, count, text, error);
+    if (count != 1)
+        return fail(error, "wrong number of arguments");
+    switch (row->kind) {
+    case 'b':
+        return print_bool(words[0], text, error);
+    case 'i':
+        return print_number(words[0], text, error);
+    case 'm':
+        return print_memory(words[0], text, error);
+    case 'p':
+        return print_share(words[0], text, error);
+    default:
+        return print_events(words[0], text, error);
+    }
+}
+
 enum status
 config_ignored_parse(const struct config_ignored_row *row,
     struct config *config, const struct slice *words, size_t count,
@@ -147,13 +198,7 @@ config_ignored_parse(const struct config_ignored_row *row,
 {
     struct config_ignored *ignored = find_ignored(config, row);
     struct buf text = BUF_INIT;
-    enum status status;
-    if (row->kind == 's')
-        status = print_save(words, count, &text, error);
-    else if (row->kind == 'e' && count == 1)
-        status = print_events(words[0], &text, error);
-    else
-        status = print_words(row, words, count, &text, error);
+    enum status status = print_value(row, words, count, &text, error);
     if (status != STATUS_OK) {
         buf_fini(&text);
         return status;

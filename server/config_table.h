@@ -41,8 +41,8 @@ struct config_ignored_row {
     const char *name;
     const char *alias;
     const char *value; /* Redis's default; NULL: CONFIG GET does not know it */
-    char kind;         /* b: yes/no, i: number, m: memory, t: text, */
-                       /* s: save, e: notify-keyspace-events */
+    char kind;         /* b: yes/no, i: number, m: memory, p: memory or */
+                       /* percent, t: text, s: save, e: events */
     bool is_fixed;     /* CONFIG SET refuses it */
 };
 
@@ -101,7 +101,8 @@ bool config_apply_log(struct config *config, struct buf *error);
 bool config_apply_storage(struct config *config, struct buf *error);
 bool config_apply_objects(struct config *config, struct buf *error);
 bool config_apply_hz(struct config *config, struct buf *error);
-bool config_apply_listen(struct config *config, struct buf *error);
+bool config_apply_bind(struct config *config, struct buf *error);
+bool config_apply_port(struct config *config, struct buf *error);
 bool config_apply_clients(struct config *config, struct buf *error);
 bool config_apply_durability(struct config *config, struct buf *error);
 bool config_apply_appendfsync(struct config *config, struct buf *error);

@@ -108,6 +108,20 @@ def test_save_is_kept(client, oracle, value):
     assert client.call(*get) == other.call(*get)
 
 
+@pytest.mark.parametrize("name, value", [
+    ("maxmemory-clients", value) for value in
+    ("5%", "100%", "101%", "0%", "-5%", "%", "5 %", "1mb", "abc")] + [
+    ("repl-backlog-size", "2mb"), ("repl-backlog-size", "5%"),
+    ("activedefrag", "NO"), ("rdbcompression", "YES"), ("rdbcompression", "1"),
+    ("repl-timeout", "77"), ("repl-timeout", "7x"), ("appendonly", "No")])
+def test_what_means_nothing_is_checked_and_shown(client, oracle, name, value):
+    other = oracle.connect()
+    assert client.call("config", "set", name, value) == \
+        other.call("config", "set", name, value)
+    assert client.call("config", "get", name) == \
+        other.call("config", "get", name)
+
+
 @pytest.mark.parametrize("value", [
     "", "Q", "KEA", "AKE", "Kx", "KEg$lshzxetdmn", "g$", "A", "E"])
 def test_notifications_are_checked(client, oracle, value):

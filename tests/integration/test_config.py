@@ -180,6 +180,18 @@ def test_appendfsync_is_durability(client):
     assert get("appendfsync") == b"always"
 
 
+@pytest.mark.parametrize("pairs", [["bind", "192.0.2.1"], ["port", None]])
+def test_what_cannot_be_listened_on(client, oracle, pairs):
+    other = oracle.connect()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        pairs = [p or str(taken.getsockname()[1]) for p in pairs]
+        assert client.call("config", "set", *pairs) == \
+            other.call("config", "set", *pairs)
+    assert client.call("config", "get", "port")[1] not in pairs
+
+
 def test_port_can_change(client):
     port = servers.free_port()
     assert client.call("config", "set", "port", str(port)) == b"OK"
