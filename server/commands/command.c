@@ -141,7 +141,7 @@ filter_fits(const struct filter *filter, const struct command *command)
     if (filter->by == FILTER_NOTHING)
         return false;
     if (filter->by == FILTER_NONE)
-        return command->parent == NULL;
+        return true;
     struct buf name = BUF_INIT;
     if (command->parent != NULL)
         buf_printf(&name, "%s|", command->parent->name);
