@@ -339,6 +339,16 @@ describe_positions(const struct session *session, struct buf *out)
         least(seq, session->server->shipped_seq));
 }
 
+/* Bytes received and not yet answered.  A request that is run straight from */
+/* the buffer of all sessions is in none of its own. */
+static size_t
+query_len(const struct session *session)
+{
+    if (session->in.len == 0 && session->is_running)
+        return session->parser.consumed;
+    return session->in.len;
+}
+
 void
 session_describe(struct session *session, struct buf *out)
 {
@@ -355,7 +365,7 @@ session_describe(struct session *session, struct buf *out)
         (long long)((now_ms - session->last_used_ms) / 1000), flags,
         session->db);
     buf_printf(out, " multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu",
-        transaction_len(session), session->in.len,
+        transaction_len(session), query_len(session),
         session->in.size - session->in.len, transaction_memory(session));
     buf_printf(out, " rbs=%zu rbp=%zu obl=%zu oll=0 omem=0 tot-mem=%zu",
         session->out.size, session->out.len, session->out.len - session->sent,

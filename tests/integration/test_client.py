@@ -71,6 +71,8 @@ def test_list_has_redis_fields(plain_twin):  # noqa: F811
     assert not set(fields(theirs)) - set(ours)
     assert ours["cmd"] == "client|info"
     assert ours["flags"] == "N"
+    # The request at hand: *2 $6 CLIENT $4 INFO.
+    assert ours["qbuf"] == fields(theirs)["qbuf"] == "26"
 
 
 def test_list_tells_what_each_does(walden):
