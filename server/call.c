@@ -14,7 +14,7 @@
 #define MICROSECONDS 1000000
 /* Digits of a cursor, with room for a sign and leading zeros. */
 #define CURSOR_TEXT_SIZE 64
-#define NAME_SIZE 64        /* bytes of a command's name in upper case */
+#define NAME_SIZE 64 /* bytes of a command's name in upper case */
 
 /* A read of a key counts as a hit or a miss, as Redis has it. */
 static struct key *
