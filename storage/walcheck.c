@@ -44,8 +44,12 @@
 #define INDEX_BACKFILL_AT 96    /* nBackfill, likewise */
 #define INDEX_WRITE_LOCK 0      /* held by whoever writes */
 #define INDEX_CHECKPOINT_LOCK 1 /* held by whoever checkpoints */
-#define WRITE_SIZE ((size_t)256 * 1024) /* bytes written at once */
 #define WAL_MAGIC 0x377f0682u           /* last bit: checksums are big-endian */
+/*
+ * Bytes written at once.  SQLite's VFS writes the size modulo 128 KiB, and says
+ * SQLITE_FULL when that leaves nothing.
+ */
+#define WRITE_SIZE ((size_t)64 * 1024)
 
 struct checksum {
     uint32_t s0;
