@@ -44,7 +44,7 @@
 #define INDEX_BACKFILL_AT 96    /* nBackfill, likewise */
 #define INDEX_WRITE_LOCK 0      /* held by whoever writes */
 #define INDEX_CHECKPOINT_LOCK 1 /* held by whoever checkpoints */
-#define WAL_MAGIC 0x377f0682u           /* last bit: checksums are big-endian */
+#define WAL_MAGIC 0x377f0682u   /* last bit: checksums are big-endian */
 /*
  * Bytes written at once.  SQLite's VFS writes the size modulo 128 KiB, and says
  * SQLITE_FULL when that leaves nothing.
