@@ -90,6 +90,28 @@ test_crc64_known_answers(void **state)
         crc64_update(crc, "6789", 4), UINT64_C(0xb90956c775a41001));
 }
 
+/* However long, and wherever it is cut: the same as bit by bit. */
+static void
+test_crc64_of_any_length(void **state)
+{
+    unsigned char bytes[1100];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (unsigned char)(i * 197 + i / 7);
+    for (size_t len = 0; len < 1024; len++) {
+        const unsigned char *at = bytes + len % 17;
+        uint64_t slow = ~UINT64_C(0);
+        for (size_t i = 0; i < 8 * len; i++) {
+            uint64_t bit = (slow ^ (at[i / 8] >> i % 8)) & 1;
+            slow = (slow >> 1) ^ (bit * UINT64_C(0xD800000000000000));
+        }
+        assert_true(crc64_update(0, at, len) == ~slow);
+        uint64_t crc = crc64_update(0, at, len / 3);
+        assert_true(crc64_update(crc, at + len / 3, len - len / 3) == ~slow);
+    }
+}
+
 static void
 test_round_trip_in_any_pieces(void **state)
 {
@@ -226,6 +248,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crc64_known_answers),
+        cmocka_unit_test(test_crc64_of_any_length),
         cmocka_unit_test(test_round_trip_in_any_pieces),
         cmocka_unit_test(test_every_flipped_byte_is_found),
         cmocka_unit_test(test_snapshot_needs_every_page),
