@@ -30,7 +30,8 @@
  * its size; and the trailer's first 8 bytes.
  *
  * The decoder is a state machine fed with any pieces: it gathers what the
- * state needs (header, page header, block, ...) and then takes one step.
+ * state needs (header, page header, block, ...) and then takes one step.  What
+ * lies whole in the bytes fed is used there, and not gathered.
  * Sizes come from the file, so each is checked against a limit before
  * anything is allocated for it.
  */
@@ -74,8 +75,10 @@ struct ltx_decoder {
     ltx_page_fn visit;
     void *arg;
     enum decoder_state state;
-    struct buf piece; /* what the state has gathered */
-    size_t need;      /* bytes the state gathers before its step */
+    ltx_room_fn room;  /* NULL: pages go to data */
+    struct buf piece;  /* what the state has gathered */
+    size_t need;       /* bytes the state needs for its step */
+    struct slice step; /* those bytes, during the step */
     struct ltx_header header;
     struct buf index; /* what the index must be */
     uint64_t checksum;
@@ -311,6 +314,12 @@ ltx_decoder_new(ltx_page_fn visit, void *arg)
 }
 
 void
+ltx_decoder_set_room(struct ltx_decoder *decoder, ltx_room_fn room)
+{
+    decoder->room = room;
+}
+
+void
 ltx_decoder_free(struct ltx_decoder *decoder)
 {
     if (decoder == NULL)
@@ -339,7 +348,7 @@ expect(struct ltx_decoder *decoder, enum decoder_state state, size_t need)
 static enum status
 step_header(struct ltx_decoder *decoder)
 {
-    const struct buf *piece = &decoder->piece;
+    const struct slice *piece = &decoder->step;
 
     if (ltx_decode_header(piece->data, piece->len, &decoder->header) !=
         STATUS_OK)
@@ -355,7 +364,7 @@ step_header(struct ltx_decoder *decoder)
 static enum status
 step_end_of_pages(struct ltx_decoder *decoder)
 {
-    const struct buf *piece = &decoder->piece;
+    const struct slice *piece = &decoder->step;
 
     if (bytes_get_be32(piece->data) != 0 || piece->data[4] != 0 ||
         piece->data[5] != 0)
@@ -371,7 +380,7 @@ step_end_of_pages(struct ltx_decoder *decoder)
 static enum status
 step_page_header(struct ltx_decoder *decoder)
 {
-    const struct buf *piece = &decoder->piece;
+    const struct slice *piece = &decoder->step;
     uint32_t page = bytes_get_be32(piece->data);
 
     if (page == 0)
@@ -398,15 +407,22 @@ step_page_header(struct ltx_decoder *decoder)
 static enum status
 step_block(struct ltx_decoder *decoder)
 {
-    const struct buf *piece = &decoder->piece;
+    const struct slice *piece = &decoder->step;
     int page_size = (int)decoder->header.page_size;
     size_t frame_len = LTX_PAGE_HEADER_SIZE + piece->len;
+    void *data = decoder->data;
 
-    if (LZ4_decompress_safe(piece->data, decoder->data, (int)piece->len,
-            page_size) != page_size)
+    if (decoder->room != NULL) {
+        enum status status = decoder->room(
+            decoder->page, (size_t)page_size, &data, decoder->arg);
+        if (status != STATUS_OK)
+            return status;
+    }
+    if (LZ4_decompress_safe(piece->data, data, (int)piece->len, page_size) !=
+        page_size)
         return refuse(decoder, "a page that does not decompress");
     decoder->checksum =
-        crc64_update(decoder->checksum, decoder->data, (size_t)page_size);
+        crc64_update(decoder->checksum, data, (size_t)page_size);
     buf_append_varint(&decoder->index, decoder->page);
     buf_append_varint(&decoder->index, decoder->offset);
     buf_append_varint(&decoder->index, frame_len);
@@ -416,13 +432,13 @@ step_block(struct ltx_decoder *decoder)
     expect(decoder, READ_PAGE_HEADER, END_SIZE);
     if (decoder->visit == NULL)
         return STATUS_OK;
-    return decoder->visit(decoder->page, decoder->data, decoder->arg);
+    return decoder->visit(decoder->page, data, decoder->arg);
 }
 
 static enum status
 step_index(struct ltx_decoder *decoder)
 {
-    const struct buf *piece = &decoder->piece;
+    const struct slice *piece = &decoder->step;
 
     if (memcmp(piece->data, decoder->index.data, piece->len) != 0)
         return refuse(decoder, "an index that does not fit the pages");
@@ -435,7 +451,7 @@ step_index(struct ltx_decoder *decoder)
 static enum status
 step_trailer(struct ltx_decoder *decoder)
 {
-    const struct buf *piece = &decoder->piece;
+    const struct slice *piece = &decoder->step;
 
     decoder->post_checksum = bytes_get_be64(piece->data);
     decoder->checksum = crc64_update(decoder->checksum, piece->data, 8);
@@ -455,11 +471,40 @@ take_step(struct ltx_decoder *decoder)
         [READ_INDEX] = step_index,
         [READ_TRAILER] = step_trailer,
     };
-    enum status status = steps[decoder->state](decoder);
 
+    return steps[decoder->state](decoder);
+}
+
+/*
+ * A step with what was gathered and what comes next of len bytes at data, as
+ * far as that is enough.  *used: bytes of data that are not needed again.
+ */
+static enum status
+feed_step(
+    struct ltx_decoder *decoder, const char *data, size_t len, size_t *used)
+{
+    struct buf *piece = &decoder->piece;
+    enum status status;
+
+    *used = 0;
+    if (piece->len == 0 && len >= decoder->need) {
+        decoder->step = slice_make(data, decoder->need);
+        status = take_step(decoder);
+        if (status != STATUS_EXISTS)
+            *used = decoder->step.len;
+        return status == STATUS_EXISTS ? STATUS_OK : status;
+    }
+    *used = decoder->need - piece->len;
+    if (*used > len)
+        *used = len;
+    buf_append(piece, data, *used);
+    if (piece->len < decoder->need)
+        return STATUS_OK;
+    decoder->step = buf_slice(piece);
+    status = take_step(decoder);
     if (status == STATUS_EXISTS)
         return STATUS_OK;
-    buf_clear(&decoder->piece, 2 * LTX_PAGE_SIZE_MAX);
+    buf_clear(piece, 2 * LTX_PAGE_SIZE_MAX);
     return status;
 }
 
@@ -471,19 +516,14 @@ ltx_decoder_feed(struct ltx_decoder *decoder, const void *data, size_t len)
     if (decoder->error[0] != '\0')
         return STATUS_CORRUPT;
     while (len > 0) {
+        size_t used;
         if (decoder->state == READ_NOTHING)
             return refuse(decoder, "bytes after the end");
-        size_t part = decoder->need - decoder->piece.len;
-        if (part > len)
-            part = len;
-        buf_append(&decoder->piece, at, part);
-        at += part;
-        len -= part;
-        if (decoder->piece.len < decoder->need)
-            break;
-        enum status status = take_step(decoder);
+        enum status status = feed_step(decoder, at, len, &used);
         if (status != STATUS_OK)
             return status;
+        at += used;
+        len -= used;
     }
     return STATUS_OK;
 }

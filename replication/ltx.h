@@ -65,6 +65,14 @@ typedef enum status (*ltx_page_fn)(uint32_t page, const void *data, void *arg);
 struct ltx_decoder;
 struct ltx_decoder *ltx_decoder_new(ltx_page_fn visit, void *arg);
 void ltx_decoder_free(struct ltx_decoder *decoder);
+/*
+ * Decompress each page to where room says, instead of to a buffer of the
+ * decoder's own; visit is then given that place.  arg is visit's.  A status
+ * that is not STATUS_OK is ltx_decoder_feed()'s answer.
+ */
+typedef enum status (*ltx_room_fn)(
+    uint32_t page, size_t size, void **room, void *arg);
+void ltx_decoder_set_room(struct ltx_decoder *decoder, ltx_room_fn room);
 MUST_CHECK enum status ltx_decoder_feed(
     struct ltx_decoder *decoder, const void *data, size_t len);
 /* All bytes were fed: is the file whole? */

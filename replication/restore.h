@@ -11,9 +11,9 @@
 #include "replication/layout.h"
 #include "replication/objectstore.h"
 
-#define RESTORE_WINDOW_SIZE (64 * 1024 * 1024) /* bytes in flight */
-#define RESTORE_PART_SIZE (8 * 1024 * 1024)    /* bytes of one GET */
-#define RESTORE_PARALLEL 8                     /* GETs at once */
+#define RESTORE_WINDOW_SIZE (64 * 1024 * 1024) /* bytes in memory */
+#define RESTORE_PART_SIZE (4 * 1024 * 1024)    /* bytes of one GET */
+#define RESTORE_PARALLEL 16                    /* GETs at once */
 
 struct restore_options {
     uint64_t to_txid;      /* 0: newest */
