@@ -362,6 +362,15 @@ run_list(struct filestore *files, struct objectstore_request *request)
         memory_free(request->entries[--request->entry_count].name);
 }
 
+static void
+refuse_upload(struct filestore *files, struct objectstore_request *request)
+{
+    (void)files;
+    request->status = STATUS_UNSUPPORTED;
+    snprintf(request->error, sizeof(request->error),
+        "a folder knows no uploads in parts");
+}
+
 /* ---- the interface ------------------------------------------------------ */
 
 static void
@@ -374,6 +383,12 @@ filestore_submit(struct objectstore *store, struct objectstore_request *request)
         [OBJECTSTORE_HEAD] = run_get,
         [OBJECTSTORE_DELETE] = run_delete,
         [OBJECTSTORE_LIST] = run_list,
+        /* upload_size_min is 0: none is begun. */
+        [OBJECTSTORE_UPLOAD_BEGIN] = refuse_upload,
+        [OBJECTSTORE_UPLOAD_PART] = refuse_upload,
+        [OBJECTSTORE_UPLOAD_END] = refuse_upload,
+        [OBJECTSTORE_UPLOAD_ABORT] = refuse_upload,
+        [OBJECTSTORE_UPLOAD_LIST] = refuse_upload,
     };
     struct filestore *files = (struct filestore *)store;
 
@@ -383,7 +398,7 @@ filestore_submit(struct objectstore *store, struct objectstore_request *request)
     request->retry_after_ms = 0;
     buf_clear(&request->answer, request->answer.size);
     runs[request->op](files, request);
-    store->requests[request->op]++;
+    objectstore_count(store, request->op);
     request->next = NULL;
     *files->finished_end = request;
     files->finished_end = &request->next;

@@ -8,7 +8,7 @@
  *             |                                                    |
  *             +--> FETCH -> MERGE -> PUT --> (next level, or LIST) |
  *             |                                                    |
- *             +--> DELETE ----------------------------------> IDLE <
+ *             +--> DELETE --> TIDY (seldom) ----------------> IDLE <
  *
  * What is PUT follows from its name: all pages that changed between two txids,
  * so a PUT whose answer was lost is sent again, and two keepers that send the
@@ -31,6 +31,7 @@
 
 #include "replication/keeperjob.h"
 #include "replication/keepermerge.h"
+#include "replication/keepertidy.h"
 #include "replication/ltx.h"
 #include "replication/retention.h"
 
@@ -39,7 +40,7 @@
 #define MERGE_POLL_MS 20
 #define SNAPSHOT_POLL_MS 1
 #define REFUSED_SNAPSHOT_WAIT_MS 86400000
-#define MERGE_SIZE_MAX (OBJECTSTORE_PUT_SIZE_MAX - 64 * 1024 * 1024)
+#define MERGE_SIZE_MAX (UINT64_C(4) << 30) /* bytes, and as many of scratch */
 
 /* ---- LIST --------------------------------------------------------------- */
 
@@ -219,7 +220,7 @@ step_delete(struct keeper *keeper)
         FAULT_POINT("keep.before_delete");
         objectstore_submit(keeper->store, &slot->request);
     }
-    if (!keeperjob_is_busy(keeper))
+    if (!keeperjob_is_busy(keeper) && !keepertidy_start(keeper))
         keeperjob_finish(keeper);
     return -1;
 }
@@ -281,7 +282,8 @@ is_snapshot_due(struct keeper *keeper)
                keeper->options.snapshot_interval_ms);
 }
 
-/* What is merged must fit into one PUT; the rest is for the next merge. */
+/* A merge takes its inputs' size twice on the disk, and reads them whole: the */
+/* rest is for the next one. */
 static void
 limit_inputs(struct keeper *keeper)
 {
@@ -440,6 +442,7 @@ judge_all(struct keeper *keeper)
         [KEEPER_FETCH] = { "GET", judge_get },
         [KEEPER_PUT] = { "PUT", judge_put },
         [KEEPER_DELETE] = { "DELETE", judge_delete },
+        [KEEPER_TIDY] = { "looking for uploads", keepertidy_judge },
     };
     struct keeper_slot *slot;
 
@@ -494,6 +497,8 @@ step_state(struct keeper *keeper)
         return 0;
     case KEEPER_DELETE:
         return step_delete(keeper);
+    case KEEPER_TIDY:
+        return keepertidy_step(keeper);
     default:
         return -1;
     }

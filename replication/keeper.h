@@ -5,7 +5,8 @@
  * Runs after the shipper, on the same thread and store, one job at a time, as a
  * state machine (keeper_step).  It only ever writes names that follow from
  * their contents, and deletes a file only after a LIST showed that another
- * whole path covers its txids; each delete is verified.
+ * whole path covers its txids; each delete is verified.  Uploads that a process
+ * before left half done are aborted (keepertidy.h).
  *
  *   snapshot   every page of the database at one txid, read from the file and
  *              the WAL under a read transaction that the committer opened for

@@ -74,6 +74,12 @@ keeperjob_end(struct keeper *keeper)
     keeper->deletes = NULL;
     keeper->delete_count = 0;
     keeper->next_delete = 0;
+    for (size_t i = 0; i < keeper->tidy_count; i++)
+        memory_free(keeper->tidy[i].id);
+    memory_free(keeper->tidy);
+    keeper->tidy = NULL;
+    keeper->tidy_count = 0;
+    keeper->next_tidy = 0;
     keeper->state = KEEPER_IDLE;
 }
 

@@ -1,8 +1,8 @@
 /*
  * keeperjob.h -- one round of the keeper: what it holds, its requests, its end.
  *
- * Private to the keeper: keeper.c (what is due, LIST, PUT, DELETE) and
- * keepermerge.c (FETCH, MERGE).  Thread: SHIP.
+ * Private to the keeper: keeper.c (what is due, LIST, PUT, DELETE),
+ * keepermerge.c (FETCH, MERGE) and keepertidy.c (TIDY).  Thread: SHIP.
  */
 #ifndef WALDEN_REPLICATION_KEEPERJOB_H
 #define WALDEN_REPLICATION_KEEPERJOB_H
@@ -24,7 +24,8 @@ enum keeper_state {
     KEEPER_FETCH,
     KEEPER_MERGE,
     KEEPER_PUT,
-    KEEPER_DELETE
+    KEEPER_DELETE,
+    KEEPER_TIDY
 };
 
 /* One request of several; what for depends on the state. */
@@ -37,6 +38,12 @@ struct keeper_slot {
     struct backoff backoff;
     int64_t retry_at_ms; /* 0: under way */
     bool is_used, is_done;
+};
+
+/* An upload that nobody will end. */
+struct keeper_upload {
+    char name[LAYOUT_NAME_SIZE];
+    char *id;
 };
 
 struct keeper {
@@ -74,6 +81,12 @@ struct keeper {
     size_t delete_count, next_delete;
     struct layout_file *deleted; /* must be gone from the next LIST */
     size_t deleted_count, deleted_size;
+
+    struct keeper_upload *tidy; /* to be aborted */
+    size_t tidy_count, next_tidy;
+    int64_t tidy_at_ms;     /* when to look for the next */
+    uint64_t uploads_left;  /* the store's count at the last look */
+    bool is_tidy_verifying; /* the second look */
 
     int64_t due_ms[KEEPER_LEVELS]; /* 0: nothing to do */
     int64_t snapshot_due_ms;       /* likewise */

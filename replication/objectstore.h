@@ -20,6 +20,11 @@
  *   STATUS_INVALID      4xx: the request itself is refused (error tells)
  *
  * Retrying is the caller's business (policy stands in one place: backoff.h).
+ *
+ * A PUT from a large file is sent in parts, side by side, where the store knows
+ * such a thing (upload.h); the caller sees one request, and never half an
+ * object.  There the parts are tried again one by one.
+ *
  * Thread: SHIP (or the one thread of a command-line tool).
  */
 #ifndef WALDEN_REPLICATION_OBJECTSTORE_H
@@ -27,15 +32,26 @@
 
 #include "server/base/buf.h"
 
+#define OBJECTSTORE_ETAG_SIZE 128 /* of a part's mark, with a NUL */
+
 struct objectstore;
+struct upload;
 
 enum objectstore_op {
     OBJECTSTORE_PUT,
     OBJECTSTORE_GET,
     OBJECTSTORE_HEAD,
     OBJECTSTORE_DELETE,
-    OBJECTSTORE_LIST
+    OBJECTSTORE_LIST,
+    /* What a large PUT is made of (upload.c), and what a look at uploads that */
+    /* nobody ended needs (keepertidy.c). */
+    OBJECTSTORE_UPLOAD_BEGIN, /* answer: the upload's id */
+    OBJECTSTORE_UPLOAD_PART,  /* etag: the store's mark of the part */
+    OBJECTSTORE_UPLOAD_END,   /* the object appears */
+    OBJECTSTORE_UPLOAD_ABORT, /* STATUS_NOT_FOUND: there is no such upload */
+    OBJECTSTORE_UPLOAD_LIST   /* those neither ended nor aborted; one page */
 };
+#define OBJECTSTORE_COUNTERS 5 /* PUT .. LIST: the others count as these */
 
 struct objectstore_request;
 typedef void (*objectstore_done_fn)(struct objectstore_request *request);
@@ -43,10 +59,15 @@ typedef void (*objectstore_done_fn)(struct objectstore_request *request);
 struct objectstore_request {
     /* The question; all lent until done is called. */
     enum objectstore_op op;
-    struct slice name;       /* relative to the prefix; LIST: starts with */
-    struct slice body;       /* PUT, from memory ... */
-    int body_fd;             /* ... or, if >= 0, from a file from offset 0 */
-    uint64_t body_size;      /* bytes of the file to send */
+    struct slice name;     /* relative to the prefix; LIST: starts with */
+    struct slice body;     /* PUT, from memory ... */
+    int body_fd;           /* ... or, if >= 0, from a file */
+    uint64_t body_from;    /* where in the file; UPLOAD_PART only, else 0 */
+    uint64_t body_size;    /* bytes of the file to send */
+    const char *body_hash; /* hex SHA-256 of the body; NULL: not known yet */
+    struct slice upload;   /* UPLOAD_PART, END, ABORT: the upload's id */
+    unsigned part;         /* UPLOAD_PART: its number; END: how many */
+    const char (*etags)[OBJECTSTORE_ETAG_SIZE]; /* UPLOAD_END: of each part */
     bool if_none_match;      /* PUT only where there is nothing */
     int64_t timestamp_ms;    /* PUT: metadata litestream-timestamp, 0: none */
     uint64_t range_from;     /* GET: first byte */
@@ -65,11 +86,13 @@ struct objectstore_request {
     uint64_t object_size;   /* HEAD, GET: bytes of the whole object */
     int64_t modified_ms;
     int64_t meta_timestamp_ms; /* HEAD, GET: litestream-timestamp; 0: none */
+    char etag[OBJECTSTORE_ETAG_SIZE];
     /* LIST: names in bytewise order; one page. */
     struct objectstore_entry {
-        char *name; /* relative to the prefix */
+        char *name;   /* relative to the prefix */
+        char *upload; /* UPLOAD_LIST: its id; else NULL */
         uint64_t size;
-        int64_t modified_ms;
+        int64_t modified_ms; /* UPLOAD_LIST: when it was begun */
     } * entries;
     size_t entry_count;
     bool has_more; /* LIST again after the last name */
@@ -77,9 +100,6 @@ struct objectstore_request {
     void *internal; /* the store's own */
     struct objectstore_request *next;
 };
-
-/* S3 takes no larger object in one PUT: STATUS_INVALID, and nothing is sent. */
-#define OBJECTSTORE_PUT_SIZE_MAX (UINT64_C(5) * 1024 * 1024 * 1024)
 
 /* Zeroes, then sets op, name and body_fd = -1. */
 void objectstore_request_init(struct objectstore_request *request,
@@ -93,19 +113,24 @@ struct objectstore_ops {
     bool (*poll)(struct objectstore *, int timeout_ms, int extra_fd);
     void (*wake)(struct objectstore *);
     void (*close)(struct objectstore *);
+    int64_t (*now_ms)(struct objectstore *); /* NULL: the monotonic clock */
 };
 /* Embedded first in each kind. */
 struct objectstore {
     const struct objectstore_ops *ops;
-    uint64_t requests[5]; /* sent, by op: for INFO */
+    uint64_t requests[OBJECTSTORE_COUNTERS]; /* sent, by op: for INFO */
     uint64_t bytes_sent, bytes_received;
+    /* Set by a kind that knows uploads; 0: it does not. */
+    uint64_t upload_size_min; /* a PUT of more bytes goes up in parts ... */
+    uint64_t put_size_max;    /* ... one with if_none_match above this size */
+    bool is_condition_known;  /* has the store been asked? ... */
+    bool is_condition_obeyed; /* ... if_none_match at an upload's end */
+    struct upload *uploads;   /* under way */
+    uint64_t uploads_left;    /* begun, and perhaps neither ended nor aborted */
 };
 
-static inline void
-objectstore_submit(struct objectstore *store, struct objectstore_request *r)
-{
-    store->ops->submit(store, r);
-}
+void objectstore_submit(
+    struct objectstore *store, struct objectstore_request *request);
 /* done is called with STATUS_TIMEOUT before this returns. */
 void objectstore_cancel(
     struct objectstore *store, struct objectstore_request *request);
@@ -118,6 +143,8 @@ bool objectstore_poll(struct objectstore *store, int timeout_ms, int extra_fd);
 /* Make a poll in another thread return.  Any thread. */
 void objectstore_wake(struct objectstore *store);
 void objectstore_close(struct objectstore *store); /* accepts NULL */
+/* For the kinds of store: one request of op is being sent. */
+void objectstore_count(struct objectstore *store, enum objectstore_op op);
 
 /* Submit and poll until done: for tools, at start.  Answers request->status */
 MUST_CHECK enum status objectstore_run(

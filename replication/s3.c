@@ -2,9 +2,8 @@
  * s3.c -- object storage over S3's HTTP interface.
  *
  * A request becomes a transfer: a libcurl easy handle with its signed URL and
- * headers.  Handles are kept and reused, so that their connections are.
- * libcurl is told nothing about S3: the signer hands over the encoded path and
- * the finished header lines.
+ * headers (s3ask.c).  Handles are kept and reused, so that their connections
+ * are.
  *
  *   submit   sign, add to the multi handle (nothing is sent yet)
  *   poll     curl_multi_poll + perform; finished transfers -> classify -> done
@@ -25,39 +24,14 @@
 #include "server/base/clock.h"
 #include "server/base/memory.h"
 
-#include "replication/credentials.h"
 #include "replication/s3.h"
 #include "replication/s3answer.h"
-#include "replication/sigv4.h"
+#include "replication/s3ask.h"
+#include "replication/upload.h"
 
 #define POOL_SIZE 16 /* idle easy handles kept */
 #define DEFAULT_TIMEOUT_MS 30000
 #define DEFAULT_CONNECT_TIMEOUT_MS 5000
-
-struct transfer {
-    struct transfer *next, *previous; /* under way, or in the pool */
-    struct objectstore_request *request;
-    CURL *easy;
-    struct curl_slist *headers;
-    struct buf url, target, lines;
-    struct buf failure; /* the beginning of an error's body */
-    uint64_t sent;      /* bytes of the body handed to libcurl */
-    char payload_hash[SIGV4_HASH_HEX_SIZE];
-};
-
-struct s3 {
-    struct objectstore base; /* first */
-    CURLM *multi;
-    struct transfer *active, *pool;
-    size_t pool_count;
-    char *bucket, *prefix; /* prefix: "" or without slashes at its ends */
-    char *origin;          /* "http://host:port" */
-    char *host;            /* for the signature */
-    char *region, *ca_file;
-    bool path_style;
-    int64_t timeout_ms, connect_timeout_ms;
-    struct credentials credentials;
-};
 
 /* ---- names -------------------------------------------------------------- */
 
@@ -132,67 +106,7 @@ set_origin(
     return STATUS_OK;
 }
 
-/* The path to sign: "/bucket/prefix/name" or without the bucket. */
-static void
-append_path(const struct s3 *s3, struct buf *out, struct slice name)
-{
-    if (s3->path_style)
-        buf_printf(out, "/%s", s3->bucket);
-    buf_append_byte(out, '/');
-    if (name.data == NULL) /* the bucket itself */
-        return;
-    if (s3->prefix[0] != '\0')
-        buf_printf(out, "%s/", s3->prefix);
-    buf_append_slice(out, name);
-}
-
-static void
-append_full_name(const struct s3 *s3, struct buf *out, struct slice name)
-{
-    if (s3->prefix[0] != '\0')
-        buf_printf(out, "%s/", s3->prefix);
-    buf_append_slice(out, name);
-}
-
 /* ---- transfers ---------------------------------------------------------- */
-
-static size_t
-read_body(char *to, size_t size, size_t count, void *arg)
-{
-    struct transfer *transfer = arg;
-    const struct objectstore_request *request = transfer->request;
-    uint64_t total =
-        request->body_fd >= 0 ? request->body_size : request->body.len;
-    uint64_t left = total - transfer->sent;
-    size_t part = size * count;
-
-    if (part > left)
-        part = (size_t)left;
-    if (part == 0)
-        return 0;
-    if (request->body_fd >= 0) {
-        ssize_t got = pread(request->body_fd, to, part, (off_t)transfer->sent);
-        if (got <= 0)
-            return CURL_READFUNC_ABORT;
-        part = (size_t)got;
-    } else {
-        memcpy(to, request->body.data + transfer->sent, part);
-    }
-    transfer->sent += part;
-    return part;
-}
-
-/* libcurl sends the body again after a connection that was closed idle. */
-static int
-seek_body(void *arg, curl_off_t offset, int origin)
-{
-    struct transfer *transfer = arg;
-
-    if (origin != SEEK_SET)
-        return CURL_SEEKFUNC_FAIL;
-    transfer->sent = (uint64_t)offset;
-    return CURL_SEEKFUNC_OK;
-}
 
 static size_t
 take_answer(char *data, size_t size, size_t count, void *arg)
@@ -253,6 +167,7 @@ transfer_free(struct transfer *transfer)
     buf_fini(&transfer->url);
     buf_fini(&transfer->target);
     buf_fini(&transfer->lines);
+    buf_fini(&transfer->body);
     buf_fini(&transfer->failure);
     memory_free(transfer);
 }
@@ -281,199 +196,6 @@ transfer_give(struct s3 *s3, struct transfer *transfer)
     transfer->next = s3->pool;
     s3->pool = transfer;
     s3->pool_count++;
-}
-
-/* ---- making a request --------------------------------------------------- */
-
-static const char *
-method_of(enum objectstore_op op)
-{
-    static const char *const methods[] = { [OBJECTSTORE_PUT] = "PUT",
-        [OBJECTSTORE_GET] = "GET",
-        [OBJECTSTORE_HEAD] = "HEAD",
-        [OBJECTSTORE_DELETE] = "DELETE",
-        [OBJECTSTORE_LIST] = "GET" };
-
-    return methods[op];
-}
-
-static void
-format_time(int64_t time_ms, char text[64])
-{
-    time_t seconds = (time_t)(time_ms / 1000);
-    struct tm utc;
-    char date[32];
-
-    gmtime_r(&seconds, &utc);
-    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(text, 64, "%s.%03d000000Z", date, (int)(time_ms % 1000));
-}
-
-static enum status
-hash_payload(struct transfer *transfer)
-{
-    const struct objectstore_request *request = transfer->request;
-
-    if (request->op == OBJECTSTORE_PUT && request->body_fd >= 0)
-        return sigv4_hash_file(
-            request->body_fd, request->body_size, transfer->payload_hash);
-    sigv4_hash(request->op == OBJECTSTORE_PUT ? request->body : SLICE(""),
-        transfer->payload_hash);
-    return STATUS_OK;
-}
-
-/* Sign: fills target (path and query) and lines (headers). */
-static void
-sign(struct s3 *s3, struct transfer *transfer)
-{
-    const struct objectstore_request *request = transfer->request;
-    bool is_list = request->op == OBJECTSTORE_LIST;
-    struct buf path = BUF_INIT, after = BUF_INIT, prefix = BUF_INIT;
-    struct sigv4_param params[5];
-    char timestamp[64];
-    struct sigv4_request signature = { .method = method_of(request->op),
-        .host = s3->host,
-        .params = params,
-        .payload_hash = transfer->payload_hash,
-        .time_ms = clock_wall_ms(),
-        .access_key = s3->credentials.access_key,
-        .secret_key = s3->credentials.secret_key,
-        .session_token = s3->credentials.session_token,
-        .region = s3->region };
-
-    append_path(s3, &path, is_list ? (struct slice){ NULL, 0 } : request->name);
-    signature.path = buf_slice(&path);
-    if (is_list) {
-        append_full_name(s3, &prefix, request->name);
-        params[0] = (struct sigv4_param){ "list-type", SLICE("2") };
-        params[1] = (struct sigv4_param){ "encoding-type", SLICE("url") };
-        params[2] = (struct sigv4_param){ "prefix", buf_slice(&prefix) };
-        signature.param_count = 3;
-        if (request->list_after.len > 0) {
-            append_full_name(s3, &after, request->list_after);
-            params[3] =
-                (struct sigv4_param){ "start-after", buf_slice(&after) };
-            signature.param_count = 4;
-        }
-    }
-    if (request->op == OBJECTSTORE_PUT && request->timestamp_ms > 0) {
-        format_time(request->timestamp_ms, timestamp);
-        signature.headers[signature.header_count++] =
-            (struct sigv4_header){ "x-amz-meta-litestream-timestamp",
-                timestamp };
-    }
-    buf_clear(&transfer->target, transfer->target.size);
-    buf_clear(&transfer->lines, transfer->lines.size);
-    sigv4_sign(&signature, &transfer->target, &transfer->lines);
-    buf_fini(&path);
-    buf_fini(&after);
-    buf_fini(&prefix);
-}
-
-static void
-add_header_line(struct transfer *transfer, const char *line)
-{
-    struct curl_slist *list = curl_slist_append(transfer->headers, line);
-
-    CHECK(list != NULL);
-    transfer->headers = list;
-}
-
-static void
-set_headers(struct transfer *transfer)
-{
-    char *at = transfer->lines.data;
-    char *end = at + transfer->lines.len;
-
-    while (at < end) {
-        char *stop = memchr(at, '\n', (size_t)(end - at));
-        *stop = '\0';
-        add_header_line(transfer, at);
-        at = stop + 1;
-    }
-    add_header_line(transfer, "Expect:");
-    if (transfer->request->op == OBJECTSTORE_PUT) {
-        add_header_line(transfer, "Content-Type: application/octet-stream");
-        if (transfer->request->if_none_match)
-            add_header_line(transfer, "If-None-Match: *");
-    }
-    curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers);
-}
-
-static void
-set_method(struct transfer *transfer)
-{
-    const struct objectstore_request *request = transfer->request;
-    CURL *easy = transfer->easy;
-    char range[64];
-
-    switch (request->op) {
-    case OBJECTSTORE_PUT:
-        curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
-        curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE,
-            (curl_off_t)(request->body_fd >= 0 ? request->body_size
-                                               : request->body.len));
-        curl_easy_setopt(easy, CURLOPT_READFUNCTION, read_body);
-        curl_easy_setopt(easy, CURLOPT_READDATA, transfer);
-        curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, seek_body);
-        curl_easy_setopt(easy, CURLOPT_SEEKDATA, transfer);
-        break;
-    case OBJECTSTORE_HEAD:
-        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-        break;
-    case OBJECTSTORE_DELETE:
-        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "DELETE");
-        break;
-    case OBJECTSTORE_GET:
-        if (request->range_len > 0)
-            snprintf(range, sizeof(range), "%llu-%llu",
-                (unsigned long long)request->range_from,
-                (unsigned long long)(request->range_from + request->range_len -
-                                     1));
-        else
-            snprintf(range, sizeof(range), "%llu-",
-                (unsigned long long)request->range_from);
-        if (request->range_from > 0 || request->range_len > 0)
-            curl_easy_setopt(easy, CURLOPT_RANGE, range);
-        break;
-    case OBJECTSTORE_LIST:
-        break;
-    }
-}
-
-static void
-set_options(struct s3 *s3, struct transfer *transfer)
-{
-    const struct objectstore_request *request = transfer->request;
-    CURL *easy = transfer->easy;
-    int64_t timeout_ms =
-        request->timeout_ms > 0 ? request->timeout_ms : s3->timeout_ms;
-
-    buf_clear(&transfer->url, transfer->url.size);
-    buf_append_text(&transfer->url, s3->origin);
-    buf_append_slice(&transfer->url, buf_slice(&transfer->target));
-    buf_append_byte(&transfer->url, '\0');
-    curl_easy_setopt(easy, CURLOPT_URL, transfer->url.data);
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
-    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
-    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 512L * 1024);
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 256L * 1024);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_answer);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-    curl_easy_setopt(
-        easy, CURLOPT_CONNECTTIMEOUT_MS, (long)s3->connect_timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)S3_STALL_SECONDS);
-    if (s3->ca_file != NULL)
-        curl_easy_setopt(easy, CURLOPT_CAINFO, s3->ca_file);
 }
 
 /* ---- the answer -------------------------------------------------------- */
@@ -526,29 +248,23 @@ s3_submit(struct objectstore *store, struct objectstore_request *request)
     request->retry_after_ms = 0;
     request->error[0] = '\0';
     request->object_size = 0;
+    request->etag[0] = '\0';
     buf_clear(&request->answer, request->answer.size);
     if (credentials_are_stale(&s3->credentials) &&
         credentials_load(&s3->credentials) != STATUS_OK) {
         fail_to_send(s3, transfer, STATUS_DENIED, "no credentials were found");
         return;
     }
-    if (request->op == OBJECTSTORE_PUT && request->body_fd >= 0 &&
-        request->body_size > OBJECTSTORE_PUT_SIZE_MAX) {
-        fail_to_send(s3, transfer, STATUS_INVALID,
-            "the file is larger than 5 GiB, which is all that S3 takes in one "
-            "upload");
-        return;
-    }
-    if (hash_payload(transfer) != STATUS_OK) {
+    if (s3ask_prepare(s3, transfer) != STATUS_OK) {
         fail_to_send(s3, transfer, STATUS_IO, "the file could not be read");
         return;
     }
-    sign(s3, transfer);
-    set_options(s3, transfer);
-    set_method(transfer);
-    set_headers(transfer);
+    curl_easy_setopt(transfer->easy, CURLOPT_WRITEFUNCTION, take_answer);
+    curl_easy_setopt(transfer->easy, CURLOPT_WRITEDATA, transfer);
+    curl_easy_setopt(transfer->easy, CURLOPT_HEADERFUNCTION, take_header);
+    curl_easy_setopt(transfer->easy, CURLOPT_HEADERDATA, transfer);
     CHECK(curl_multi_add_handle(s3->multi, transfer->easy) == CURLM_OK);
-    s3->base.requests[request->op]++;
+    objectstore_count(store, request->op);
 }
 
 static void
@@ -657,6 +373,8 @@ s3_open(struct objectstore **store, const struct objectstore_options *options,
 
     curl_global_init(CURL_GLOBAL_DEFAULT);
     s3->base.ops = &s3_ops;
+    s3->base.upload_size_min = UPLOAD_PART_SIZE;
+    s3->base.put_size_max = UPLOAD_PUT_SIZE_MAX;
     s3->multi = curl_multi_init();
     CHECK(s3->multi != NULL);
     s3->path_style = options->path_style;

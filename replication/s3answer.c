@@ -66,6 +66,8 @@ s3answer_take_header(struct objectstore_request *request, struct slice line)
     } else if (header_value(line, "x-amz-meta-litestream-timestamp", value) !=
                NULL) {
         request->meta_timestamp_ms = s3list_parse_time(value);
+    } else if (header_value(line, "etag", value) != NULL) {
+        snprintf(request->etag, sizeof(request->etag), "%s", value);
     } else if (header_value(line, "retry-after", value) != NULL) {
         int64_t seconds = strtoll(value, NULL, 10);
         if (seconds > 0 && seconds <= RETRY_AFTER_MAX_S)
@@ -136,6 +138,12 @@ classify_http_error(struct objectstore_request *request, struct slice body)
     if (request->status == STATUS_NOT_FOUND &&
         strcmp(code, "NoSuchBucket") == 0)
         request->status = STATUS_INVALID;
+    /* Not the request is wrong, but what became of it on its way. */
+    if (strcmp(code, "XAmzContentSHA256Mismatch") == 0 ||
+        strcmp(code, "BadDigest") == 0)
+        request->status = STATUS_CORRUPT;
+    if (strcmp(code, "RequestTimeout") == 0)
+        request->status = STATUS_TIMEOUT;
     snprintf(request->error, sizeof(request->error), "HTTP %d%s%s%s%s",
         request->http_status, code[0] != '\0' ? " " : "", code,
         message[0] != '\0' ? ": " : "", message);
@@ -157,25 +165,75 @@ status_of_curl(CURLcode code)
     }
 }
 
-/* A 2xx answer: is it what was asked for? */
 static void
-check_answer(struct objectstore_request *request, struct slice prefix)
+refuse(struct objectstore_request *request, const char *why)
 {
-    if (request->op == OBJECTSTORE_LIST) {
-        request->status =
-            s3list_parse(request, buf_slice(&request->answer), prefix);
-        if (request->status != STATUS_OK)
-            snprintf(request->error, sizeof(request->error),
-                "the LIST answer could not be read");
+    request->status = STATUS_CORRUPT;
+    snprintf(request->error, sizeof(request->error), "%s", why);
+}
+
+static void
+check_list(struct objectstore_request *request, struct slice prefix)
+{
+    struct slice xml = buf_slice(&request->answer);
+
+    if ((request->op == OBJECTSTORE_LIST
+                ? s3list_parse(request, xml, prefix)
+                : s3list_parse_uploads(request, xml, prefix)) != STATUS_OK)
+        refuse(request, "the LIST answer could not be read");
+}
+
+/* The id alone becomes the answer. */
+static void
+check_begin(struct objectstore_request *request)
+{
+    struct buf id = BUF_INIT;
+
+    if (s3list_parse_upload_id(buf_slice(&request->answer), &id) != STATUS_OK)
+        refuse(request, "the upload was given no id");
+    buf_fini(&request->answer);
+    request->answer = id;
+}
+
+/*
+ * An upload's end is answered with 200 before the store has done it; whether it
+ * could says the body.
+ */
+static void
+check_end(struct objectstore_request *request)
+{
+    static const struct {
+        const char *code;
+        int http_status; /* what it would have been */
+    } errors[] = { { "SlowDown", 503 }, { "ServiceUnavailable", 503 },
+        { "PreconditionFailed", 412 }, { "ConditionalRequestConflict", 409 },
+        { "NoSuchUpload", 404 }, { "NotImplemented", 501 },
+        { "AccessDenied", 403 }, { "InvalidPart", 400 },
+        { "InvalidPartOrder", 400 }, { "EntityTooSmall", 400 },
+        { "MalformedXML", 400 } };
+    struct slice body = buf_slice(&request->answer);
+    char code[64];
+
+    if (memmem(body.data, body.len, "<Error>", 7) == NULL) {
+        if (memmem(body.data, body.len, "CompleteMultipartUploadResult", 29) ==
+            NULL)
+            refuse(request, "the answer to an upload's end could not be read");
         return;
     }
-    if (request->op != OBJECTSTORE_GET)
-        return;
+    copy_element(body, "Code", code, sizeof(code));
+    request->http_status = 500;
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+        if (strcmp(code, errors[i].code) == 0)
+            request->http_status = errors[i].http_status;
+    classify_http_error(request, body);
+}
+
+static void
+check_get(struct objectstore_request *request)
+{
     bool is_ranged = request->range_from > 0 || request->range_len > 0;
     if (is_ranged && request->http_status != 206) {
-        request->status = STATUS_CORRUPT;
-        snprintf(request->error, sizeof(request->error),
-            "a range was asked for and not sent");
+        refuse(request, "a range was asked for and not sent");
     } else if (request->range_len > 0 &&
                request->answer.len < request->range_len &&
                request->range_from + request->answer.len <
@@ -184,6 +242,33 @@ check_answer(struct objectstore_request *request, struct slice prefix)
         snprintf(request->error, sizeof(request->error),
             "%zu bytes came of %llu asked for", request->answer.len,
             (unsigned long long)request->range_len);
+    }
+}
+
+/* A 2xx answer: is it what was asked for? */
+static void
+check_answer(struct objectstore_request *request, struct slice prefix)
+{
+    switch (request->op) {
+    case OBJECTSTORE_GET:
+        check_get(request);
+        break;
+    case OBJECTSTORE_LIST:
+    case OBJECTSTORE_UPLOAD_LIST:
+        check_list(request, prefix);
+        break;
+    case OBJECTSTORE_UPLOAD_BEGIN:
+        check_begin(request);
+        break;
+    case OBJECTSTORE_UPLOAD_PART:
+        if (request->etag[0] == '\0')
+            refuse(request, "the part was given no ETag");
+        break;
+    case OBJECTSTORE_UPLOAD_END:
+        check_end(request);
+        break;
+    default:
+        break;
     }
 }
 

@@ -1,5 +1,5 @@
 /*
- * s3list.c -- reading the XML of a ListObjectsV2 answer.
+ * s3list.c -- reading the XML of S3's answers.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -136,68 +136,156 @@ copy_text(struct slice s, char *text, size_t size)
     text[len] = '\0';
 }
 
-/* One <Contents>; false: it is not of the form required. */
+/*
+ * The name of an entry without the store's prefix.  out NULL afterwards: it does
+ * not start with it.  false: there is none.
+ */
 static bool
-parse_entry(
-    struct objectstore_request *request, struct slice xml, struct slice prefix)
+parse_name(struct slice xml, struct slice prefix, char **out)
 {
     struct slice key = find_element(xml, "Key");
-    char name[S3LIST_NAME_SIZE_MAX + 1], number[32], time[64];
-    size_t len;
+    char name[S3LIST_NAME_SIZE_MAX + 1];
+    size_t skip = prefix.len > 0 ? prefix.len + 1 : 0, len;
 
+    *out = NULL;
     if (key.data == NULL || key.len > S3LIST_NAME_SIZE_MAX)
         return false;
     len = decode_percent(name, decode_entities(key, name));
-    copy_text(find_element(xml, "Size"), number, sizeof(number));
-    copy_text(find_element(xml, "LastModified"), time, sizeof(time));
-    size_t skip = prefix.len > 0 ? prefix.len + 1 : 0;
     if (len < skip || memcmp(name, prefix.data, prefix.len) != 0)
         return true;
-    struct objectstore_entry *entry = &request->entries[request->entry_count++];
-    entry->name = memory_alloc(len - skip + 1);
-    memcpy(entry->name, name + skip, len - skip);
-    entry->name[len - skip] = '\0';
+    *out = memory_alloc(len - skip + 1);
+    memcpy(*out, name + skip, len - skip);
+    (*out)[len - skip] = '\0';
+    return true;
+}
+
+/* One <Contents>; false: it is not of the form required. */
+static bool
+parse_object(
+    struct slice xml, struct slice prefix, struct objectstore_entry *entry)
+{
+    char number[32], time[64];
+
+    if (!parse_name(xml, prefix, &entry->name))
+        return false;
+    copy_text(find_element(xml, "Size"), number, sizeof(number));
+    copy_text(find_element(xml, "LastModified"), time, sizeof(time));
     entry->size = strtoull(number, NULL, 10);
     entry->modified_ms = s3list_parse_time(time);
     return true;
 }
 
-static size_t
-count_entries(struct slice xml)
+/* Ids are opaque, and never percent-encoded. */
+static bool
+parse_id(struct slice xml, char id[S3LIST_ID_SIZE_MAX + 1], size_t *len)
 {
-    size_t count = 0;
+    struct slice text = find_element(xml, "UploadId");
+
+    if (text.len == 0 || text.len > S3LIST_ID_SIZE_MAX)
+        return false;
+    *len = decode_entities(text, id);
+    return memchr(id, '\0', *len) == NULL;
+}
+
+/* One <Upload>; likewise. */
+static bool
+parse_upload(
+    struct slice xml, struct slice prefix, struct objectstore_entry *entry)
+{
+    char id[S3LIST_ID_SIZE_MAX + 1], time[64];
+    size_t len;
+
+    if (!parse_id(xml, id, &len) || !parse_name(xml, prefix, &entry->name))
+        return false;
+    if (entry->name == NULL)
+        return true;
+    id[len] = '\0';
+    entry->upload = memory_copy_text(id);
+    copy_text(find_element(xml, "Initiated"), time, sizeof(time));
+    entry->modified_ms = s3list_parse_time(time);
+    return true;
+}
+
+/* What tells one list from the other. */
+struct form {
+    const char *end;          /* closes the whole answer */
+    const char *entry, *open; /* an entry's name and tag */
+    bool (*parse)(
+        struct slice xml, struct slice prefix, struct objectstore_entry *entry);
+};
+
+static size_t
+count_entries(struct slice xml, const char *open)
+{
+    size_t count = 0, len = strlen(open);
     const char *end = xml.data + xml.len;
 
     for (const char *at = xml.data; at != NULL; count++) {
-        at = memmem(at, (size_t)(end - at), "<Contents>", 10);
+        at = memmem(at, (size_t)(end - at), open, len);
         if (at == NULL)
             break;
-        at += 10;
+        at += len;
     }
     return count;
+}
+
+static enum status
+parse_list(struct objectstore_request *request, struct slice xml,
+    struct slice prefix, const struct form *form)
+{
+    struct slice truncated = find_element(xml, "IsTruncated");
+    const char *end = xml.data + xml.len;
+
+    if (xml.len == 0 || truncated.data == NULL ||
+        memmem(xml.data, xml.len, form->end, strlen(form->end)) == NULL)
+        return STATUS_CORRUPT;
+    size_t count = count_entries(xml, form->open);
+    request->entries =
+        memory_zalloc((count == 0 ? 1 : count) * sizeof(*request->entries));
+    request->entry_count = 0;
+    request->has_more = slice_is(truncated, "true");
+    while (count-- > 0) {
+        struct slice part = find_element(xml, form->entry);
+        struct objectstore_entry *entry =
+            &request->entries[request->entry_count];
+        if (part.data == NULL || !form->parse(part, prefix, entry))
+            return STATUS_CORRUPT;
+        if (entry->name != NULL)
+            request->entry_count++;
+        xml.data = part.data + part.len;
+        xml.len = (size_t)(end - xml.data);
+    }
+    return STATUS_OK;
 }
 
 enum status
 s3list_parse(
     struct objectstore_request *request, struct slice xml, struct slice prefix)
 {
-    struct slice truncated = find_element(xml, "IsTruncated");
-    const char *end = xml.data + xml.len;
+    static const struct form objects = { "</ListBucketResult>", "Contents",
+        "<Contents>", parse_object };
 
-    if (xml.len == 0 || truncated.data == NULL ||
-        memmem(xml.data, xml.len, "</ListBucketResult>", 19) == NULL)
+    return parse_list(request, xml, prefix, &objects);
+}
+
+enum status
+s3list_parse_uploads(
+    struct objectstore_request *request, struct slice xml, struct slice prefix)
+{
+    static const struct form uploads = { "</ListMultipartUploadsResult>",
+        "Upload", "<Upload>", parse_upload };
+
+    return parse_list(request, xml, prefix, &uploads);
+}
+
+enum status
+s3list_parse_upload_id(struct slice xml, struct buf *id)
+{
+    char text[S3LIST_ID_SIZE_MAX + 1];
+    size_t len;
+
+    if (xml.len == 0 || !parse_id(xml, text, &len))
         return STATUS_CORRUPT;
-    size_t count = count_entries(xml);
-    request->entries =
-        memory_zalloc((count == 0 ? 1 : count) * sizeof(*request->entries));
-    request->entry_count = 0;
-    request->has_more = slice_is(truncated, "true");
-    while (count-- > 0) {
-        struct slice entry = find_element(xml, "Contents");
-        if (entry.data == NULL || !parse_entry(request, entry, prefix))
-            return STATUS_CORRUPT;
-        xml.data = entry.data + entry.len;
-        xml.len = (size_t)(end - xml.data);
-    }
+    buf_append(id, text, len);
     return STATUS_OK;
 }

@@ -1,5 +1,6 @@
 /*
- * s3list.h -- reading the XML of a ListObjectsV2 answer.
+ * s3list.h -- reading the XML of S3's answers: ListObjectsV2,
+ * ListMultipartUploads, CreateMultipartUpload.
  *
  * Not an XML parser: S3's answers are flat and never use attributes or CDATA
  * where it matters, so elements are found by their tags.  Names arrive
@@ -13,6 +14,7 @@
 #include "replication/objectstore.h"
 
 #define S3LIST_NAME_SIZE_MAX 4096 /* bytes of a name, encoded */
+#define S3LIST_ID_SIZE_MAX 2048   /* bytes of an upload's id */
 
 /*
  * Fill request->entries and has_more.  prefix: the store's, cut off from the
@@ -21,6 +23,16 @@
  */
 MUST_CHECK enum status s3list_parse(
     struct objectstore_request *request, struct slice xml, struct slice prefix);
+
+/*
+ * The same of a list of uploads: each entry's name, upload and modified_ms (when
+ * it was begun).
+ */
+MUST_CHECK enum status s3list_parse_uploads(
+    struct objectstore_request *request, struct slice xml, struct slice prefix);
+
+/* Append the id of the upload that was begun.  STATUS_CORRUPT: there is none. */
+MUST_CHECK enum status s3list_parse_upload_id(struct slice xml, struct buf *id);
 
 /* "2026-11-21T10:00:00.123Z" in ms since 1970; 0: not such a time. */
 int64_t s3list_parse_time(const char *text);

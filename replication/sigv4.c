@@ -45,30 +45,60 @@ sigv4_hash(struct slice data, char hex[SIGV4_HASH_HEX_SIZE])
     to_hex(hash, hex);
 }
 
-enum status
-sigv4_hash_file(int fd, uint64_t size, char hex[SIGV4_HASH_HEX_SIZE])
+struct sigv4_hasher *
+sigv4_hasher_new(void)
 {
-    unsigned char block[FILE_BLOCK_SIZE], hash[HASH_SIZE];
-    enum status status = STATUS_OK;
     EVP_MD_CTX *context = EVP_MD_CTX_new();
 
     CHECK(
         context != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1);
-    for (uint64_t at = 0; at < size;) {
-        size_t part =
-            size - at < sizeof(block) ? (size_t)(size - at) : sizeof(block);
-        ssize_t got = pread(fd, block, part, (off_t)at);
-        if (got <= 0) {
-            status = STATUS_IO;
-            break;
-        }
+    return (struct sigv4_hasher *)context;
+}
+
+enum status
+sigv4_hasher_add_file(
+    struct sigv4_hasher *hasher, int fd, uint64_t from, uint64_t size)
+{
+    EVP_MD_CTX *context = (EVP_MD_CTX *)hasher;
+    unsigned char block[FILE_BLOCK_SIZE];
+
+    while (size > 0) {
+        size_t part = size < sizeof(block) ? (size_t)size : sizeof(block);
+        ssize_t got = pread(fd, block, part, (off_t)from);
+        if (got <= 0)
+            return STATUS_IO;
         CHECK(EVP_DigestUpdate(context, block, (size_t)got) == 1);
-        at += (uint64_t)got;
+        from += (uint64_t)got;
+        size -= (uint64_t)got;
     }
-    CHECK(EVP_DigestFinal_ex(context, hash, NULL) == 1);
-    EVP_MD_CTX_free(context);
+    return STATUS_OK;
+}
+
+void
+sigv4_hasher_finish(struct sigv4_hasher *hasher, char hex[SIGV4_HASH_HEX_SIZE])
+{
+    unsigned char hash[HASH_SIZE];
+
+    CHECK(EVP_DigestFinal_ex((EVP_MD_CTX *)hasher, hash, NULL) == 1);
+    to_hex(hash, hex);
+}
+
+void
+sigv4_hasher_free(struct sigv4_hasher *hasher)
+{
+    EVP_MD_CTX_free((EVP_MD_CTX *)hasher);
+}
+
+enum status
+sigv4_hash_file(
+    int fd, uint64_t from, uint64_t size, char hex[SIGV4_HASH_HEX_SIZE])
+{
+    struct sigv4_hasher *hasher = sigv4_hasher_new();
+    enum status status = sigv4_hasher_add_file(hasher, fd, from, size);
+
     if (status == STATUS_OK)
-        to_hex(hash, hex);
+        sigv4_hasher_finish(hasher, hex);
+    sigv4_hasher_free(hasher);
     return status;
 }
 

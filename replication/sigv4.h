@@ -42,11 +42,19 @@ struct sigv4_request {
     const char *region;
 };
 
-/* Hex SHA-256 of data; also usable in pieces through sigv4_hash_file(). */
+/* Hex SHA-256 of data. */
 void sigv4_hash(struct slice data, char hex[SIGV4_HASH_HEX_SIZE]);
-/* Of the first size bytes of a file. */
+/* Of size bytes of a file. */
 MUST_CHECK enum status sigv4_hash_file(
-    int fd, uint64_t size, char hex[SIGV4_HASH_HEX_SIZE]);
+    int fd, uint64_t from, uint64_t size, char hex[SIGV4_HASH_HEX_SIZE]);
+/* The same in slices, for who has other things to do beside. */
+struct sigv4_hasher;
+struct sigv4_hasher *sigv4_hasher_new(void);
+MUST_CHECK enum status sigv4_hasher_add_file(
+    struct sigv4_hasher *hasher, int fd, uint64_t from, uint64_t size);
+void sigv4_hasher_finish(
+    struct sigv4_hasher *hasher, char hex[SIGV4_HASH_HEX_SIZE]);
+void sigv4_hasher_free(struct sigv4_hasher *hasher); /* accepts NULL */
 
 /* Append s with everything but A-Za-z0-9-_.~ (and '/' if keep_slash) as %XX. */
 void sigv4_encode(struct buf *out, struct slice s, bool keep_slash);

@@ -25,15 +25,26 @@ struct object {
     int64_t modified_ms, timestamp_ms;
 };
 
+/* An upload in parts, neither ended nor aborted. */
+struct upload_parts {
+    struct upload_parts *next;
+    char id[24], *name;
+    int64_t begun_ms, timestamp_ms;
+    struct buf *parts; /* by number - 1 */
+    unsigned part_count;
+};
+
 /* What becomes of a message. */
 struct message {
     struct message *next;
     struct memstore *from;
     struct objectstore_request *request; /* NULL: given up */
     enum objectstore_op op;
-    char *name, *after;
+    char *name, *after, *upload;
     struct buf body;
     bool if_none_match;
+    unsigned part;
+    char (*etags)[OBJECTSTORE_ETAG_SIZE];
     int64_t timestamp_ms;
     uint64_t range_from, range_len;
     int64_t arrives_ms; /* -1: never, or has arrived */
@@ -51,6 +62,9 @@ struct memworld {
     int64_t now_ms;
     struct object *objects;
     size_t count, size;
+    struct upload_parts *uploads;
+    uint64_t last_upload;
+    bool ignores_end_condition;
     struct message *messages;
     memworld_watch_fn watch;
     void *arg;
@@ -212,6 +226,148 @@ apply_list(struct memworld *world, struct message *message)
     }
 }
 
+/* ---- uploads in parts --------------------------------------------------- */
+
+static struct upload_parts **
+find_upload(struct memworld *world, struct message *message)
+{
+    struct upload_parts **link = &world->uploads;
+
+    while (*link != NULL && (strcmp((*link)->id, message->upload) != 0 ||
+                                strcmp((*link)->name, message->name) != 0))
+        link = &(*link)->next;
+    if (*link == NULL)
+        message->status = STATUS_NOT_FOUND;
+    return link;
+}
+
+static void
+free_upload(struct upload_parts **link)
+{
+    struct upload_parts *upload = *link;
+
+    *link = upload->next;
+    for (unsigned i = 0; i < upload->part_count; i++)
+        buf_fini(&upload->parts[i]);
+    memory_free(upload->parts);
+    memory_free(upload->name);
+    memory_free(upload);
+}
+
+static void
+apply_begin(struct memworld *world, struct message *message)
+{
+    struct upload_parts *upload = memory_zalloc(sizeof(*upload));
+
+    snprintf(upload->id, sizeof(upload->id), "upload-%llu",
+        (unsigned long long)++world->last_upload);
+    upload->name = memory_copy_text(message->name);
+    upload->begun_ms = world->now_ms;
+    upload->timestamp_ms = message->timestamp_ms;
+    upload->next = world->uploads;
+    world->uploads = upload;
+    buf_clear(&message->answer.answer, message->answer.answer.size);
+    buf_append_text(&message->answer.answer, upload->id);
+}
+
+static void
+format_etag(char etag[OBJECTSTORE_ETAG_SIZE], const struct buf *body)
+{
+    uint64_t sum = body->len;
+
+    for (size_t i = 0; i < body->len; i++)
+        sum = sum * 31 + (unsigned char)body->data[i];
+    snprintf(etag, OBJECTSTORE_ETAG_SIZE, "\"%llx\"", (unsigned long long)sum);
+}
+
+static void
+apply_part(struct memworld *world, struct message *message)
+{
+    struct upload_parts *upload = *find_upload(world, message);
+
+    if (upload == NULL)
+        return;
+    if (message->part > upload->part_count) {
+        upload->parts = memory_realloc(
+            upload->parts, message->part * sizeof(*upload->parts));
+        while (upload->part_count < message->part)
+            buf_init(&upload->parts[upload->part_count++]);
+    }
+    struct buf *part = &upload->parts[message->part - 1];
+    buf_clear(part, part->size);
+    buf_append_slice(part, buf_slice(&message->body));
+    format_etag(message->answer.etag, part);
+}
+
+static void
+apply_end(struct memworld *world, struct message *message)
+{
+    struct upload_parts **link = find_upload(world, message);
+    struct upload_parts *upload = *link;
+    char etag[OBJECTSTORE_ETAG_SIZE];
+
+    if (upload == NULL)
+        return;
+    buf_clear(&message->body, message->body.size);
+    for (unsigned i = 0; i < message->part; i++) {
+        if (i < upload->part_count)
+            format_etag(etag, &upload->parts[i]);
+        if (i >= upload->part_count || strcmp(etag, message->etags[i]) != 0) {
+            message->status = STATUS_INVALID;
+            return;
+        }
+        buf_append_slice(&message->body, buf_slice(&upload->parts[i]));
+    }
+    message->timestamp_ms = upload->timestamp_ms;
+    message->if_none_match =
+        message->if_none_match && !world->ignores_end_condition;
+    apply_put(world, message);
+    if (message->status == STATUS_OK)
+        free_upload(link);
+}
+
+static void
+apply_abort(struct memworld *world, struct message *message)
+{
+    struct upload_parts **link = find_upload(world, message);
+
+    if (*link != NULL)
+        free_upload(link);
+}
+
+static void
+apply_upload_list(struct memworld *world, struct message *message)
+{
+    struct objectstore_request *answer = &message->answer;
+
+    objectstore_request_fini(answer);
+    buf_init(&answer->answer);
+    answer->entries =
+        memory_zalloc((memworld_uploads(world) + 1) * sizeof(*answer->entries));
+    for (struct upload_parts *u = world->uploads; u != NULL; u = u->next)
+        if (strncmp(u->name, message->name, strlen(message->name)) == 0)
+            answer->entries[answer->entry_count++] =
+                (struct objectstore_entry){ .name = memory_copy_text(u->name),
+                    .upload = memory_copy_text(u->id),
+                    .modified_ms = u->begun_ms };
+}
+
+size_t
+memworld_uploads(const struct memworld *world)
+{
+    size_t count = 0;
+
+    for (struct upload_parts *u = world->uploads; u != NULL; u = u->next)
+        count++;
+    return count;
+}
+
+void
+memworld_ignore_end_condition(struct memworld *world)
+{
+    world->ignores_end_condition = true;
+}
+
 static void
 apply(struct memworld *world, struct message *message)
 {
@@ -221,6 +377,11 @@ apply(struct memworld *world, struct message *message)
         [OBJECTSTORE_HEAD] = apply_get,
         [OBJECTSTORE_DELETE] = apply_delete,
         [OBJECTSTORE_LIST] = apply_list,
+        [OBJECTSTORE_UPLOAD_BEGIN] = apply_begin,
+        [OBJECTSTORE_UPLOAD_PART] = apply_part,
+        [OBJECTSTORE_UPLOAD_END] = apply_end,
+        [OBJECTSTORE_UPLOAD_ABORT] = apply_abort,
+        [OBJECTSTORE_UPLOAD_LIST] = apply_upload_list,
     };
 
     message->status = STATUS_OK;
@@ -236,6 +397,8 @@ free_message(struct message *message)
     buf_fini(&message->body);
     memory_free(message->name);
     memory_free(message->after);
+    memory_free(message->upload);
+    memory_free(message->etags);
     memory_free(message);
 }
 
@@ -276,8 +439,9 @@ copy_body(struct message *message, const struct objectstore_request *request)
         return;
     }
     buf_reserve(&message->body, (size_t)request->body_size + 1);
-    CHECK(pread(request->body_fd, message->body.data,
-              (size_t)request->body_size, 0) == (ssize_t)request->body_size);
+    CHECK(
+        pread(request->body_fd, message->body.data, (size_t)request->body_size,
+            (off_t)request->body_from) == (ssize_t)request->body_size);
     message->body.len = (size_t)request->body_size;
 }
 
@@ -347,11 +511,19 @@ memstore_submit(struct objectstore *base, struct objectstore_request *request)
     message->timestamp_ms = request->timestamp_ms;
     message->range_from = request->range_from;
     message->range_len = request->range_len;
-    if (request->op == OBJECTSTORE_PUT)
+    message->upload = copy_slice(request->upload);
+    message->part = request->part;
+    if (request->op == OBJECTSTORE_UPLOAD_END) {
+        size_t size = request->part * sizeof(*message->etags);
+        message->etags = memory_alloc(size);
+        memcpy(message->etags, request->etags, size);
+    }
+    if (request->op == OBJECTSTORE_PUT ||
+        request->op == OBJECTSTORE_UPLOAD_PART)
         copy_body(message, request);
     draw_fate(world, message, store->faults == NULL ? &none : store->faults,
         request->timeout_ms > 0 ? request->timeout_ms : 30000);
-    base->requests[request->op]++;
+    objectstore_count(base, request->op);
     while (*end != NULL)
         end = &(*end)->next;
     *end = message;
@@ -433,6 +605,7 @@ deliver(struct memstore *store, struct message *message)
         request->object_size = answer->object_size;
         request->modified_ms = answer->modified_ms;
         request->meta_timestamp_ms = answer->meta_timestamp_ms;
+        memcpy(request->etag, answer->etag, sizeof(request->etag));
         request->entries = answer->entries;
         request->entry_count = answer->entry_count;
         request->has_more = answer->has_more;
@@ -506,7 +679,14 @@ memstore_close(struct objectstore *base)
     memory_free(store);
 }
 
+static int64_t
+memstore_now_ms(struct objectstore *base)
+{
+    return ((struct memstore *)base)->world->now_ms;
+}
+
 static const struct objectstore_ops memstore_ops = { .submit = memstore_submit,
+    .now_ms = memstore_now_ms,
     .cancel = memstore_cancel,
     .poll = memstore_poll,
     .wake = memstore_wake,
@@ -547,6 +727,8 @@ memworld_free(struct memworld *world)
         buf_fini(&world->objects[i].body);
     }
     memory_free(world->objects);
+    while (world->uploads != NULL)
+        free_upload(&world->uploads);
     memory_free(world);
 }
 

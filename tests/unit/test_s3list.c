@@ -79,6 +79,52 @@ test_anything_unclear_is_refused(void **state)
 }
 
 static void
+test_uploads(void **state)
+{
+    struct objectstore_request request;
+    struct buf id = BUF_INIT;
+
+    (void)state;
+    objectstore_request_init(&request, OBJECTSTORE_UPLOAD_LIST, SLICE(""));
+    assert_int_equal(
+        s3list_parse_uploads(&request,
+            SLICE("<ListMultipartUploadsResult>"
+                  "<IsTruncated>false</IsTruncated>"
+                  "<Upload><Key>p/0009%2Fa</Key><UploadId>2~x&amp;+%41"
+                  "</UploadId><Initiated>1970-01-01T00:00:02.5Z</Initiated>"
+                  "</Upload><Upload><Key>q/b</Key><UploadId>y</UploadId>"
+                  "</Upload></ListMultipartUploadsResult>"),
+            SLICE("p")),
+        STATUS_OK);
+    assert_int_equal(request.entry_count, 1);
+    assert_string_equal(request.entries[0].name, "0009/a");
+    assert_string_equal(request.entries[0].upload, "2~x&+%41");
+    assert_int_equal(request.entries[0].modified_ms, 2500);
+    objectstore_request_fini(&request);
+
+    /* One without an id is none that could be aborted. */
+    objectstore_request_init(&request, OBJECTSTORE_UPLOAD_LIST, SLICE(""));
+    assert_int_equal(
+        s3list_parse_uploads(&request,
+            SLICE("<ListMultipartUploadsResult>"
+                  "<IsTruncated>false</IsTruncated><Upload><Key>a</Key>"
+                  "</Upload></ListMultipartUploadsResult>"),
+            SLICE("")),
+        STATUS_CORRUPT);
+    objectstore_request_fini(&request);
+    assert_int_equal(
+        s3list_parse_upload_id(SLICE("<x><UploadId>ab</UploadId></x>"), &id),
+        STATUS_OK);
+    assert_true(slice_is(buf_slice(&id), "ab"));
+    assert_int_equal(
+        s3list_parse_upload_id(SLICE("<x><UploadId></UploadId></x>"), &id),
+        STATUS_CORRUPT);
+    assert_int_equal(
+        s3list_parse_upload_id(SLICE("<html>"), &id), STATUS_CORRUPT);
+    buf_fini(&id);
+}
+
+static void
 test_times(void **state)
 {
     (void)state;
@@ -94,6 +140,7 @@ main(void)
         cmocka_unit_test(test_entries),
         cmocka_unit_test(test_empty_answer_is_empty),
         cmocka_unit_test(test_anything_unclear_is_refused),
+        cmocka_unit_test(test_uploads),
         cmocka_unit_test(test_times),
     };
 
