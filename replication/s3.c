@@ -29,7 +29,8 @@
 #include "replication/s3ask.h"
 #include "replication/upload.h"
 
-#define POOL_SIZE 16 /* idle easy handles kept */
+#define POOL_SIZE 16       /* idle easy handles kept */
+#define CONNECTIONS_MAX 32 /* kept open, idle */
 #define DEFAULT_TIMEOUT_MS 30000
 #define DEFAULT_CONNECT_TIMEOUT_MS 5000
 
@@ -129,10 +130,27 @@ take_answer(char *data, size_t size, size_t count, void *arg)
     return len;
 }
 
+/* Before the request is sent: which connection it goes over. */
+static int
+note_connection(
+    void *arg, char *remote, char *local, int remote_port, int local_port)
+{
+    struct transfer *transfer = arg;
+
+    (void)remote;
+    (void)local;
+    (void)remote_port;
+    transfer->fd = s3socket_find(&transfer->s3->sockets, local_port);
+    return CURL_PREREQFUNC_OK;
+}
+
 static size_t
 take_header(char *line, size_t size, size_t count, void *arg)
 {
     struct transfer *transfer = arg;
+
+    if (size * count > 5 && memcmp(line, "HTTP/", 5) == 0)
+        s3socket_acknowledge(transfer->fd);
 
     s3answer_take_header(transfer->request, slice_make(line, size * count));
     return size * count;
@@ -240,8 +258,10 @@ s3_submit(struct objectstore *store, struct objectstore_request *request)
     struct s3 *s3 = (struct s3 *)store;
     struct transfer *transfer = transfer_take(s3);
 
+    transfer->s3 = s3;
     transfer->request = request;
     transfer->sent = 0;
+    transfer->fd = CURL_SOCKET_BAD;
     request->internal = transfer;
     request->status = STATUS_OK;
     request->http_status = 0;
@@ -263,6 +283,9 @@ s3_submit(struct objectstore *store, struct objectstore_request *request)
     curl_easy_setopt(transfer->easy, CURLOPT_WRITEDATA, transfer);
     curl_easy_setopt(transfer->easy, CURLOPT_HEADERFUNCTION, take_header);
     curl_easy_setopt(transfer->easy, CURLOPT_HEADERDATA, transfer);
+    curl_easy_setopt(transfer->easy, CURLOPT_PREREQFUNCTION, note_connection);
+    curl_easy_setopt(transfer->easy, CURLOPT_PREREQDATA, transfer);
+    s3socket_watch(&s3->sockets, transfer->easy);
     CHECK(curl_multi_add_handle(s3->multi, transfer->easy) == CURLM_OK);
     objectstore_count(store, request->op);
 }
@@ -377,6 +400,7 @@ s3_open(struct objectstore **store, const struct objectstore_options *options,
     s3->base.put_size_max = UPLOAD_PUT_SIZE_MAX;
     s3->multi = curl_multi_init();
     CHECK(s3->multi != NULL);
+    curl_multi_setopt(s3->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_MAX);
     s3->path_style = options->path_style;
     s3->region = memory_copy_text(
         options->region != NULL && options->region[0] != '\0' ? options->region

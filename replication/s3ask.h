@@ -11,12 +11,17 @@
 
 #include "replication/credentials.h"
 #include "replication/objectstore.h"
+#include "replication/s3socket.h"
 #include "replication/sigv4.h"
+
+struct s3;
 
 struct transfer {
     struct transfer *next, *previous; /* under way, or in the pool */
+    struct s3 *s3;
     struct objectstore_request *request;
     CURL *easy;
+    curl_socket_t fd; /* CURL_SOCKET_BAD: not known */
     struct curl_slist *headers;
     struct buf url, target, lines;
     struct buf body;    /* of an upload's end, made here */
@@ -28,6 +33,7 @@ struct transfer {
 struct s3 {
     struct objectstore base; /* first */
     CURLM *multi;
+    struct s3socket_table sockets;
     struct transfer *active, *pool;
     size_t pool_count;
     char *bucket, *prefix; /* prefix: "" or without slashes at its ends */
