@@ -282,8 +282,8 @@ is_snapshot_due(struct keeper *keeper)
                keeper->options.snapshot_interval_ms);
 }
 
-/* A merge takes its inputs' size twice on the disk, and reads them whole: the */
-/* rest is for the next one. */
+/* A merge takes twice its inputs' size on the disk, and reads them whole: */
+/* the rest is for the next one. */
 static void
 limit_inputs(struct keeper *keeper)
 {

@@ -43,8 +43,8 @@ enum objectstore_op {
     OBJECTSTORE_HEAD,
     OBJECTSTORE_DELETE,
     OBJECTSTORE_LIST,
-    /* What a large PUT is made of (upload.c), and what a look at uploads that */
-    /* nobody ended needs (keepertidy.c). */
+    /* What a large PUT is made of (upload.c), and what a look for uploads */
+    /* that nobody ended needs (keepertidy.c). */
     OBJECTSTORE_UPLOAD_BEGIN, /* answer: the upload's id */
     OBJECTSTORE_UPLOAD_PART,  /* etag: the store's mark of the part */
     OBJECTSTORE_UPLOAD_END,   /* the object appears */

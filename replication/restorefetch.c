@@ -129,8 +129,8 @@ note_part(struct objectstore_request *request)
     part->fetch->asked--;
 }
 
-/* Cut the next part off the chain and ask for it.  false: nothing is left, or */
-/* there is no room. */
+/* Cut the next part off the chain and ask for it.  false: nothing is left, */
+/* or there is no room. */
 static bool
 start_part(struct fetch *fetch)
 {

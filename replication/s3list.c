@@ -137,8 +137,8 @@ copy_text(struct slice s, char *text, size_t size)
 }
 
 /*
- * The name of an entry without the store's prefix.  out NULL afterwards: it does
- * not start with it.  false: there is none.
+ * The name of an entry without the store's prefix.  out NULL afterwards: it
+ * does not start with it.  false: there is none.
  */
 static bool
 parse_name(struct slice xml, struct slice prefix, char **out)

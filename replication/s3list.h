@@ -25,13 +25,13 @@ MUST_CHECK enum status s3list_parse(
     struct objectstore_request *request, struct slice xml, struct slice prefix);
 
 /*
- * The same of a list of uploads: each entry's name, upload and modified_ms (when
- * it was begun).
+ * The same of a list of uploads: each entry's name, upload and modified_ms
+ * (when it was begun).
  */
 MUST_CHECK enum status s3list_parse_uploads(
     struct objectstore_request *request, struct slice xml, struct slice prefix);
 
-/* Append the id of the upload that was begun.  STATUS_CORRUPT: there is none. */
+/* Append the id of the upload that was begun.  STATUS_CORRUPT: it has none. */
 MUST_CHECK enum status s3list_parse_upload_id(struct slice xml, struct buf *id);
 
 /* "2026-11-21T10:00:00.123Z" in ms since 1970; 0: not such a time. */

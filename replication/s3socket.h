@@ -24,8 +24,8 @@ struct s3socket_table {
     size_t count;
 };
 
-/* Let the table know what easy opens and closes.  Lends table, for as long as */
-/* connections made by easy are open. */
+/* Let the table know what easy opens and closes.  Lends table, for as long */
+/* as connections made by easy are open. */
 void s3socket_watch(struct s3socket_table *table, CURL *easy);
 /* The socket with this local port; CURL_SOCKET_BAD: none is known. */
 curl_socket_t s3socket_find(struct s3socket_table *table, int port);

@@ -47,8 +47,8 @@ void upload_start(
  */
 bool upload_cancel(
     struct objectstore *store, struct objectstore_request *request);
-/* Go on with all of them.  ms until there is something to do; -1: answers are */
-/* waited for. */
+/* Go on with all of them.  ms until there is something to do; -1: answers */
+/* are waited for. */
 int64_t upload_step_all(struct objectstore *store);
 /* Is the upload with this id one of them? */
 bool upload_is_under_way(const struct objectstore *store, struct slice id);

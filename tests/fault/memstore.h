@@ -42,8 +42,8 @@ typedef void (*memworld_watch_fn)(
     enum objectstore_op op, const char *name, void *arg);
 void memworld_watch(struct memworld *world, memworld_watch_fn watch, void *arg);
 size_t memworld_count(const struct memworld *world); /* objects */
-/* Uploads in parts that were neither ended nor aborted.  A handle uses them for */
-/* what is larger than its upload_size_min, which is 0 unless a test sets it. */
+/* Uploads in parts that were neither ended nor aborted.  A handle uses them */
+/* for what is larger than its upload_size_min, 0 unless a test sets it. */
 size_t memworld_uploads(const struct memworld *world);
 /* From now on if_none_match means nothing at an upload's end, as in Ceph 16. */
 void memworld_ignore_end_condition(struct memworld *world);
