@@ -18,6 +18,7 @@ static struct command *const families[] = {
     commands_string,
     commands_string_range,
     commands_string_number,
+    commands_bitmap,
     commands_lcs,
     commands_sort,
     commands_keys,

@@ -157,6 +157,7 @@ struct command_stats {
 extern struct command commands_string[];
 extern struct command commands_string_range[];
 extern struct command commands_string_number[];
+extern struct command commands_bitmap[];
 extern struct command commands_lcs[];
 extern struct command commands_sort[];
 extern struct command commands_keys[];

@@ -48,6 +48,15 @@ class Commands:
             return self.other_key()
         return b"%s:%d" % (kind, self.rng.randrange(count))
 
+    def bits(self):
+        return b"bit:%d" % self.rng.randrange(3)
+
+    def bit(self):
+        if self.rng.random() < 0.95:
+            return b"%d" % self.rng.randrange(
+                self.rng.choice((64, 40_000, 400_000)))
+        return self.rng.choice(INTEGERS + SPOILED)
+
     def small(self):
         return b"lcs:%d" % self.rng.randrange(3)
 
@@ -206,7 +215,13 @@ class Commands:
             lambda: [b"SETEX", s(), b"%d" % (FAR_S + 7), value()],
             lambda: [b"PSETEX", s(), b"%d" % (FAR_S * 1000 + 7), value()],
             lambda: [b"SETNX", s(), value()],
-            # Names of their own: LCS takes the product of both lengths.
+            # Names of their own: a bit that is set already makes any string
+            # "raw" in Redis, and changes nothing here.
+            lambda: [b"SETBIT", self.bits(), self.bit(),
+                     b"%d" % self.rng.randrange(2)],
+            lambda: [b"GETBIT", self.bits(), self.bit()],
+            lambda: [b"STRLEN", self.bits()],
+            # Likewise: LCS takes the product of both lengths.
             lambda: [b"SET", self.small(),
                      bytes(self.rng.choices(b"abcd", k=self.rng.randrange(50)))
                      ],
