@@ -13,7 +13,7 @@
 #include "server/slowlog.h"
 
 struct slowlog {
-    struct slowlog_entry *newest;
+    struct slowlog_entry *newest, *oldest;
     size_t len;
     int64_t next_id;
 };
@@ -25,27 +25,48 @@ slowlog_new(void)
 }
 
 static void
-free_entries(struct slowlog_entry *entry)
+free_entry(struct slowlog_entry *entry)
 {
-    while (entry != NULL) {
-        struct slowlog_entry *next = entry->next;
+    for (size_t i = 0; i < entry->argc; i++)
+        memory_free((void *)(uintptr_t)entry->argv[i].data);
+    memory_free(entry->argv);
+    memory_free(entry->address);
+    memory_free(entry->name);
+    memory_free(entry);
+}
 
-        for (size_t i = 0; i < entry->argc; i++)
-            memory_free((void *)(uintptr_t)entry->argv[i].data);
-        memory_free(entry->argv);
-        memory_free(entry->address);
-        memory_free(entry->name);
-        memory_free(entry);
-        entry = next;
+/* Keep the len newest. */
+static void
+trim(struct slowlog *slowlog, size_t len)
+{
+    while (slowlog->len > len) {
+        struct slowlog_entry *entry = slowlog->oldest;
+        slowlog->oldest = entry->previous;
+        if (slowlog->oldest != NULL)
+            slowlog->oldest->next = NULL;
+        else
+            slowlog->newest = NULL;
+        slowlog->len--;
+        free_entry(entry);
     }
+}
+
+static void
+push(struct slowlog *slowlog, struct slowlog_entry *entry)
+{
+    entry->next = slowlog->newest;
+    if (entry->next != NULL)
+        entry->next->previous = entry;
+    else
+        slowlog->oldest = entry;
+    slowlog->newest = entry;
+    slowlog->len++;
 }
 
 void
 slowlog_clear(struct slowlog *slowlog)
 {
-    free_entries(slowlog->newest);
-    slowlog->newest = NULL;
-    slowlog->len = 0;
+    trim(slowlog, 0);
 }
 
 void
@@ -114,21 +135,6 @@ copy_arguments(struct slowlog_entry *entry, const struct call *call)
     }
 }
 
-/* Keep len entries. */
-static void
-trim(struct slowlog *slowlog, size_t len)
-{
-    struct slowlog_entry **at = &slowlog->newest;
-
-    if (slowlog->len <= len)
-        return;
-    for (size_t i = 0; i < len; i++)
-        at = &(*at)->next;
-    free_entries(*at);
-    *at = NULL;
-    slowlog->len = len;
-}
-
 void
 slowlog_add(
     struct slowlog *slowlog, const struct call *call, int64_t duration_us)
@@ -145,8 +151,6 @@ slowlog_add(
         session != NULL && session->address != NULL ? session->address : "");
     entry->name = memory_copy_text(
         session != NULL && session->name != NULL ? session->name : "");
-    entry->next = slowlog->newest;
-    slowlog->newest = entry;
-    slowlog->len++;
+    push(slowlog, entry);
     trim(slowlog, len_max > 0 ? (size_t)len_max : 0);
 }

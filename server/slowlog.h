@@ -17,7 +17,7 @@
 struct slowlog;
 
 struct slowlog_entry {
-    struct slowlog_entry *next; /* older */
+    struct slowlog_entry *next, *previous; /* older; newer */
     int64_t id;
     int64_t time_s; /* wall clock */
     int64_t duration_us;
