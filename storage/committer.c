@@ -239,15 +239,18 @@ static bool
 is_fold_due(const struct committer *committer, int64_t now_us)
 {
     const struct connection *connection = &committer->connection;
+    uint64_t size = fold_size(connection->fold);
 
+    /* Else a generation that is smaller than that falls behind. */
+    if (size > committer->options.journal_fold_size)
+        size = committer->options.journal_fold_size;
     return pace_is_quiet(&committer->pace, now_us) ||
            committer->syncs != NULL ||
            fold_folded_seq(connection->fold) < committer->fold_seq ||
            direct_count(connection->direct) > DIRECT_COUNT_MAX ||
            pace_is_behind(&committer->pace,
                committer->now.journal_bytes_written,
-               fold_progress(connection->fold),
-               committer->options.journal_fold_size);
+               fold_progress(connection->fold), size);
 }
 
 static void

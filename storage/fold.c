@@ -74,7 +74,7 @@ struct fold {
     bool is_indexed;   /* the last row read is indexed */
 
     /* For fold_progress(). */
-    uint64_t size;          /* bytes there are to read */
+    uint64_t size;          /* bytes there are to read, or were read */
     uint64_t row_count;     /* rows there are to write */
     uint64_t journal_count; /* journal rows read */
     uint64_t journal_gone;  /* of them, deleted */
@@ -166,6 +166,7 @@ end_reading(struct fold *fold)
     fold->seq = journal_seq(fold->last_id);
     if (status == STATUS_OK && journal_seq(next) == fold->seq)
         fold->seq--;
+    fold->size = generation_size(fold->generation);
     fold->phase = FOLD_SORT;
     return STATUS_OK;
 }
@@ -574,6 +575,12 @@ static double
 share_of(uint64_t done, uint64_t all)
 {
     return done >= all ? 1 : (double)done / (double)all;
+}
+
+uint64_t
+fold_size(const struct fold *fold)
+{
+    return fold->size;
 }
 
 double

@@ -47,6 +47,8 @@ bool fold_is_active(const struct fold *fold);
  */
 MUST_CHECK enum status fold_step(struct fold *fold, int64_t budget_us);
 
+/* Bytes of journal of the generation in progress; while it is read, a guess. */
+uint64_t fold_size(const struct fold *fold);
 /* How much of the generation in progress is done, from 0 to 1.  A guess. */
 double fold_progress(const struct fold *fold);
 /* Rows of batches up to it are in the tables. */

@@ -3,12 +3,12 @@
  *
  * A slice makes the next batch wait.  So while batches keep coming a slice is
  * not run whenever it could be, after every commit, but when it is due: the
- * fold is spread over the time in which the journal grows by another
- * journal_fold_size, garbage over ten times what it takes.  The journal then
- * stays below twice that size.  If rows cost so much that the fold falls
- * behind, a slice follows every commit, and past journal_size_max commits wait
- * (committer.c).  When nothing was committed for a moment nothing is held
- * back.
+ * fold is spread over the time in which the journal grows by as much as it
+ * folds (journal_fold_size at most), garbage over ten times what it takes.  The
+ * journal then stays below twice journal_fold_size.  If rows cost so much that
+ * the fold falls behind, a slice follows every commit, and past
+ * journal_size_max commits wait (committer.c).  When nothing was committed for
+ * a moment nothing is held back.
  */
 #include "storage/pace.h"
 

@@ -25,7 +25,7 @@ int64_t pace_slice_us(
 
 /*
  * Has the journal grown by more than the fold has progressed (0 to 1)?
- * written: journal bytes ever written; fold_size: the growth in which a fold
+ * written: journal bytes ever written; fold_size: the growth in which the fold
  * shall be done.
  */
 bool pace_is_behind(const struct pace *pace, uint64_t written, double progress,

@@ -336,6 +336,36 @@ test_D3_direct_in_a_later_generation(void **state)
     assert_int_equal(storefixture_query(f, "SELECT count(*) FROM hashes"), 1);
 }
 
+/* A generation smaller than the journal must not fall behind it. */
+static void
+test_small_generations_keep_up(void **state)
+{
+    struct storefixture *f = *state;
+    uint64_t largest = 0;
+    char value[4096] = "";
+
+    memset(value, 'v', sizeof(value) - 1);
+    reopen_in_pieces(f, 250000);
+    f->options.journal_fold_size = 1000000;
+    f->options.is_synchronous = false;
+    store_set_options(f->store, &f->options);
+    for (int i = 0; i < 600; i++) {
+        struct batch *batch = storefixture_next_batch(f);
+        struct store_stats stats;
+        storefixture_put_key(batch, 1, 0, "h", KEY_HASH, "");
+        for (int k = 0; k < 5; k++) {
+            char field[16];
+            snprintf(field, sizeof(field), "%d", (i * 5 + k) % 500);
+            storefixture_put_field(batch, 1, field, value);
+        }
+        assert_int_equal(storefixture_commit(f, batch), STATUS_OK);
+        store_stats(f->store, &stats);
+        if (stats.journal_bytes > largest)
+            largest = stats.journal_bytes;
+    }
+    assert_in_range(largest, 1000000, 6000000);
+}
+
 /* The first of them is as large as may be, the last has what is left. */
 static void
 test_huge_batch_takes_several_rows(void **state)
@@ -388,6 +418,7 @@ main(void)
         TEST(test_drop_database),
         TEST(test_direct_voids_older_changes),
         TEST(test_D3_direct_in_a_later_generation),
+        TEST(test_small_generations_keep_up),
         TEST(test_huge_batch_takes_several_rows),
     };
 
