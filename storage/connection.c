@@ -15,8 +15,9 @@
  *   - Frames of the failed transaction may have reached the disk all the same.
  * So a connection that failed is not used again.  It is opened anew, the WAL
  * is checkpointed completely and truncated (walcheck.c has read it through
- * first, and repeated what earlier checkpoints had copied), and only then a probe is committed, at the beginning of a new WAL
- * with a new salt: nothing old can follow it.
+ * first, and repeated what earlier checkpoints had copied), and only then a
+ * probe is committed, at the beginning of a new WAL with a new salt: nothing
+ * old can follow it.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -27,8 +27,8 @@ struct connection {
 };
 
 /*
- * Open options->path and read what it says of itself.  Nothing is recovered yet.
- * connection must be zero; the tap in it is kept.
+ * Open options->path and read what it says of itself.  Nothing is recovered
+ * yet.  connection must be zero; the tap in it is kept.
  * Fails with a sentence in error; connection is then closed.
  */
 MUST_CHECK enum status connection_open(struct connection *connection,
