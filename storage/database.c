@@ -17,6 +17,9 @@
 
 /* How long to wait for somebody else's lock (a person with sqlite3). */
 #define BUSY_TIMEOUT_MS 5000
+/* What a WAL that starts again keeps on the disk: it grows while somebody */
+/* reads, and would stay as large as it ever was. */
+#define WAL_KEEP_SIZE (64 * 1024 * 1024)
 
 enum status
 database_status(int rc)
@@ -68,7 +71,7 @@ database_open(sqlite3 **db, const char *path, const char *vfs,
     bool is_read_only, int64_t cache_size, char *error, size_t error_size)
 {
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    char sql[160];
+    char sql[256];
     sqlite3 *out = NULL;
     enum status status;
     int rc;
@@ -92,8 +95,8 @@ database_open(sqlite3 **db, const char *path, const char *vfs,
         snprintf(sql, sizeof(sql),
             "PRAGMA cache_size=-%lld; PRAGMA temp_store=MEMORY;"
             "PRAGMA mmap_size=0; PRAGMA synchronous=FULL;"
-            "PRAGMA secure_delete=OFF",
-            (long long)(cache_size / 1024));
+            "PRAGMA secure_delete=OFF; PRAGMA journal_size_limit=%d",
+            (long long)(cache_size / 1024), WAL_KEEP_SIZE);
         status = database_exec(out, sql);
     }
     if (status == STATUS_OK) {

@@ -9,6 +9,7 @@
 
 #include <sqlite3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -279,6 +280,39 @@ test_views(void **state)
         storefixture_query(f, "SELECT count(*) FROM redis_zsets"), 0);
 }
 
+/* While somebody reads the WAL cannot start again; later it shrinks. */
+static void
+test_wal_shrinks_after_a_long_read(void **state)
+{
+    struct storefixture *f = *state;
+    struct reader *reader = store_reader(f->store);
+    size_t size = 9 * 1000 * 1000;
+    char *big = calloc(1, size);
+    char wal[sizeof(f->path) + 8];
+    struct stat st;
+
+    snprintf(wal, sizeof(wal), "%s-wal", f->path);
+    assert_int_equal(reader_hold(reader), STATUS_OK);
+    assert_int_equal(reader_last_id(reader), 0);
+    for (int i = 0; i < 10; i++) {
+        struct batch *batch = storefixture_next_batch(f);
+        char chunk[4];
+        bytes_put_be32(chunk, (uint32_t)(i < 8 ? i : 0));
+        storefixture_change(batch, ROW_PUT, ROW_BLOB, 1, slice_make(chunk, 4),
+            slice_make(big, i < 8 ? size : 1));
+        if (i == 8) {
+            assert_int_equal(stat(wal, &st), 0);
+            assert_true(st.st_size > 70 * 1000 * 1000);
+            reader_release(reader);
+            storefixture_sync(f);
+        }
+        assert_int_equal(storefixture_commit(f, batch), STATUS_OK);
+    }
+    assert_int_equal(stat(wal, &st), 0);
+    assert_in_range(st.st_size, 1, 64 * 1024 * 1024);
+    free(big);
+}
+
 /* ---- idle --------------------------------------------------------------- */
 
 static void
@@ -325,6 +359,7 @@ main(void)
         TEST(test_rows_that_expire_together_are_found_at_once),
         TEST(test_scores_keep_their_bits),
         TEST(test_views),
+        TEST(test_wal_shrinks_after_a_long_read),
         TEST(test_idle_store_folds_and_rests),
     };
 
