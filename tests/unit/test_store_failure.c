@@ -228,12 +228,14 @@ test_D2_nothing_commits_behind_what_a_dead_process_lost(void **state)
 
     store_close(f->store);
     open_with_tap(f);
-    assert_int_equal(put(f, 1, "a", "one"), STATUS_OK);
+    for (int i = 0; i < 10; i++) /* more than can be written at once */
+        put_many(f);
+    assert_int_equal(put(f, MANY + 1, "a", "one"), STATUS_OK);
     faultvfs_fail_sync_of("-wal", 1);
-    assert_int_equal(put(f, 2, "b", "two"), STATUS_IO);
+    assert_int_equal(put(f, MANY + 2, "b", "two"), STATUS_IO);
     abandon_with_tap(f);
     open_with_tap(f);
-    assert_int_equal(put(f, 3, "c", "three"), STATUS_OK);
+    assert_int_equal(put(f, MANY + 3, "c", "three"), STATUS_OK);
     faultvfs_cut_now();
     abandon_with_tap(f);
     faultvfs_cut(1);
