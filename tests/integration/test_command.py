@@ -125,7 +125,7 @@ def test_docs_of_everything(client):
 
 def test_list_filters(client):
     assert sorted(client.call("COMMAND", "LIST", "FILTERBY", "PATTERN",
-                              "ge*")) == [b"get", b"getdel", b"getex",
+                              "ge*")) == [b"get", b"getbit", b"getdel", b"getex",
                                           b"getrange", b"getset"]
     assert b"hget" in client.call(
         "COMMAND", "LIST", "FILTERBY", "ACLCAT", "hash")
