@@ -336,9 +336,11 @@ compare_with_bucket(struct startup *startup)
     unlink(path);
     status =
         restore_run(startup->store, path, &options, &result, startup->error);
-    if (status == STATUS_OK)
+    bool is_equal = status == STATUS_OK && are_files_equal(path, startup->path);
+    if (status == STATUS_OK && !is_equal)
         status = checkpoint_local(startup);
-    if (status == STATUS_OK && !are_files_equal(path, startup->path))
+    if (status == STATUS_OK && !is_equal &&
+        !are_files_equal(path, startup->path))
         status = refuse(startup,
             "neither is what the other was at its newest transaction; the "
             "local one is behind or has gone another way");
@@ -403,14 +405,51 @@ decide_with_outbox(struct startup *startup)
     start->txid = last->txid;
     if (has_position(startup, last->txid))
         return STATUS_OK;
-    if (startuplocal_does_wal_continue(
-            startup->path, &last->header, &start->taken, &is_same_wal))
+    bool does_continue = startuplocal_does_wal_continue(
+        startup->path, &last->header, &start->taken, &is_same_wal);
+    if (does_continue && is_same_wal)
         return STATUS_OK;
-    start->taken = (struct tap_position){ 0 };
-    if (!startuplocal_does_file_hold(startup->path, startup->outbox))
+    if (!does_continue)
+        start->taken = (struct tap_position){ 0 };
+    if ((!does_continue && startuplocal_has_wal(startup->path)) ||
+        !startuplocal_does_file_hold(startup->path, startup->outbox))
         return refuse(startup,
             "the outbox and the local write-ahead log do not fit together");
     return STATUS_OK;
+}
+
+/*
+ * The newest level-0 file, said to end at taken in the local WAL or in an
+ * earlier one: do the WAL's frames, or the database file, hold what it holds?
+ */
+static enum status
+match_newest(struct startup *startup, const char *name,
+    const struct ltx_header *header, bool is_same_wal, bool *does_match)
+{
+    const struct tap_position *taken = &startup->result->start.taken;
+    uint64_t size = startup->newest0.size;
+    struct startuplocal_match *match = NULL;
+    struct startuplocal_hold *hold = NULL;
+    enum status status = STATUS_OK;
+    struct buf piece = BUF_INIT;
+
+    if (is_same_wal)
+        match = startuplocal_match_new(startup->path, header, taken);
+    else
+        hold = startuplocal_hold_new(startup->path);
+    for (uint64_t at = 0; at < size && status == STATUS_OK; at += FETCH_SIZE) {
+        uint64_t len = size - at < FETCH_SIZE ? size - at : FETCH_SIZE;
+        buf_clear(&piece, FETCH_SIZE);
+        status = fetch(startup, name, at, len, &piece);
+        if (is_same_wal)
+            startuplocal_match_feed(match, buf_slice(&piece));
+        else
+            startuplocal_hold_feed(hold, buf_slice(&piece));
+    }
+    *does_match = is_same_wal ? startuplocal_match_end(match)
+                              : startuplocal_hold_end(hold);
+    buf_fini(&piece);
+    return status;
 }
 
 /* Can the newest level-0 file be found again in the local WAL? */
@@ -418,7 +457,6 @@ static enum status
 look_into_wal(struct startup *startup, bool *does_continue)
 {
     struct tap_position *taken = &startup->result->start.taken;
-    uint64_t size = startup->newest0.size;
     struct buf answer = BUF_INIT;
     char name[LAYOUT_NAME_SIZE];
     struct ltx_header header;
@@ -438,18 +476,9 @@ look_into_wal(struct startup *startup, bool *does_continue)
     if (status == STATUS_OK)
         *does_continue = startuplocal_does_wal_continue(
             startup->path, &header, taken, &is_same_wal);
-    if (*does_continue && is_same_wal) {
-        struct startuplocal_match *match =
-            startuplocal_match_new(startup->path, &header, taken);
-        for (uint64_t at = 0; at < size && status == STATUS_OK;
-             at += FETCH_SIZE) {
-            buf_clear(&answer, FETCH_SIZE);
-            status = fetch(startup, name, at,
-                size - at < FETCH_SIZE ? size - at : FETCH_SIZE, &answer);
-            startuplocal_match_feed(match, buf_slice(&answer));
-        }
-        *does_continue = startuplocal_match_end(match);
-    }
+    if (*does_continue)
+        status =
+            match_newest(startup, name, &header, is_same_wal, does_continue);
     buf_fini(&answer);
     if (!*does_continue)
         *taken = (struct tap_position){ 0 };

@@ -14,8 +14,9 @@
  *   1. "<database>-position": the database file alone is the state at a txid;
  *      left by a clean stop, and by a start that found no WAL
  *   2. the newest level-0 file (or outbox file) and the WAL: the same salts and
- *      enough frames; or the salt that follows, since a WAL is only started
- *      over after all of it was taken (B2)
+ *      enough frames; or a salt that follows and the file's pages in the
+ *      database, since a WAL is only started over after all of it was taken
+ *      (B2)
  *   3. restoring to a scratch file and comparing byte by byte
  */
 #ifndef WALDEN_REPLICATION_STARTUP_H

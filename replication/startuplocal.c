@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +13,23 @@
 
 #include "replication/startuplocal.h"
 #include "replication/take.h"
+
+/*
+ * How often a WAL may have been started over without a frame that was taken.
+ * Each failed try to go on after a full disk does it, up to twice; and a WAL
+ * begun by another database has its salt in this range once in 65,536 times.
+ */
+#define EMPTY_WALS_MAX 65535
+
+struct startuplocal_hold {
+    uint32_t *pages; /* that the WAL has, sorted */
+    size_t count;
+    uint32_t commit; /* size in pages after the WAL; 0: it holds nothing */
+    struct ltx_decoder *decoder;
+    int fd; /* the database file */
+    char *page;
+    enum status status;
+};
 
 struct startuplocal_match {
     struct buf again; /* the frames encoded again */
@@ -67,65 +85,134 @@ startuplocal_does_wal_continue(const char *database_path,
                             bytes_get_be32(frame + 8) == salt1 &&
                             bytes_get_be32(frame + 12) == salt2;
         else
-            does_continue = salt1 == taken->salt1 + 1;
+            does_continue = salt1 - taken->salt1 - 1 <= EMPTY_WALS_MAX;
     }
     close(fd);
     return does_continue;
 }
 
-struct page_check {
-    struct ltx_decoder *decoder;
-    int fd;
-    char *page;
-};
+/* ---- what the file holds ------------------------------------------------- */
+
+/* Note the pages of the WAL's frames, up to the first of an earlier WAL. */
+static void
+read_wal_pages(struct startuplocal_hold *hold, int fd)
+{
+    char header[TAP_WAL_HEADER_SIZE], frame[TAP_FRAME_HEADER_SIZE];
+    size_t room = 0;
+
+    if (pread(fd, header, sizeof(header), 0) != (ssize_t)sizeof(header))
+        return;
+    off_t step = TAP_FRAME_HEADER_SIZE + (off_t)bytes_get_be32(header + 8);
+    for (off_t at = sizeof(header);
+         pread(fd, frame, sizeof(frame), at) == (ssize_t)sizeof(frame) &&
+         memcmp(frame + 8, header + 16, 8) == 0;
+         at += step) {
+        if (hold->count == room) {
+            room = room == 0 ? 256 : 2 * room;
+            hold->pages =
+                memory_realloc(hold->pages, room * sizeof(hold->pages[0]));
+        }
+        hold->pages[hold->count++] = bytes_get_be32(frame);
+        if (bytes_get_be32(frame + 4) != 0)
+            hold->commit = bytes_get_be32(frame + 4);
+    }
+}
+
+static int
+compare_numbers(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return x < y ? -1 : x > y;
+}
 
 static enum status
 compare_page(uint32_t page, const void *data, void *arg)
 {
-    struct page_check *check = arg;
-    uint32_t size = ltx_decoder_header(check->decoder)->page_size;
+    struct startuplocal_hold *hold = arg;
+    uint32_t size = ltx_decoder_header(hold->decoder)->page_size;
 
-    if (check->page == NULL)
-        check->page = memory_alloc(size);
-    return pread(check->fd, check->page, size, (off_t)(page - 1) * size) ==
+    if (hold->page == NULL)
+        hold->page = memory_alloc(size);
+    /* What the WAL has written or cut off since need not be in the file. */
+    if (hold->commit > 0 &&
+        (page > hold->commit || bsearch(&page, hold->pages, hold->count,
+                                    sizeof(page), compare_numbers) != NULL))
+        return STATUS_OK;
+    return pread(hold->fd, hold->page, size, (off_t)(page - 1) * size) ==
                        (ssize_t)size &&
-                   memcmp(check->page, data, size) == 0
+                   memcmp(hold->page, data, size) == 0
                ? STATUS_OK
                : STATUS_CONFLICT;
+}
+
+struct startuplocal_hold *
+startuplocal_hold_new(const char *database_path)
+{
+    struct startuplocal_hold *hold = memory_zalloc(sizeof(*hold));
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof(path), "%s-wal", database_path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        read_wal_pages(hold, fd);
+        close(fd);
+    }
+    if (hold->count > 1)
+        qsort(
+            hold->pages, hold->count, sizeof(hold->pages[0]), compare_numbers);
+    hold->fd = open(database_path, O_RDONLY | O_CLOEXEC);
+    hold->status = hold->fd >= 0 ? STATUS_OK : STATUS_IO;
+    hold->decoder = ltx_decoder_new(compare_page, hold);
+    return hold;
+}
+
+void
+startuplocal_hold_feed(struct startuplocal_hold *hold, struct slice piece)
+{
+    if (hold->status == STATUS_OK)
+        hold->status = ltx_decoder_feed(hold->decoder, piece.data, piece.len);
+}
+
+bool
+startuplocal_hold_end(struct startuplocal_hold *hold)
+{
+    struct stat st;
+
+    if (hold->status == STATUS_OK)
+        hold->status = ltx_decoder_finish(hold->decoder);
+    if (hold->status == STATUS_OK && hold->commit == 0) {
+        const struct ltx_header *header = ltx_decoder_header(hold->decoder);
+        if (fstat(hold->fd, &st) != 0 ||
+            (uint64_t)st.st_size !=
+                (uint64_t)header->commit * header->page_size)
+            hold->status = STATUS_CONFLICT;
+    }
+    bool does_hold = hold->status == STATUS_OK;
+    if (hold->fd >= 0)
+        close(hold->fd);
+    ltx_decoder_free(hold->decoder);
+    memory_free(hold->page);
+    memory_free(hold->pages);
+    memory_free(hold);
+    return does_hold;
 }
 
 bool
 startuplocal_does_file_hold(const char *database_path, struct outbox *outbox)
 {
-    const struct outbox_file *last = outbox_last(outbox);
-    struct page_check check = { .fd = -1 };
-    char wal[PATH_MAX], block[65536];
-    enum status status = STATUS_IO;
-    struct stat st;
+    struct startuplocal_hold *hold;
+    char block[65536];
     ssize_t got;
     int fd;
 
-    snprintf(wal, sizeof(wal), "%s-wal", database_path);
-    if (stat(wal, &st) == 0 && st.st_size > 0)
-        return false;
     if (outbox_read_last(outbox, &fd) != STATUS_OK)
         return false;
-    check.fd = open(database_path, O_RDONLY | O_CLOEXEC);
-    check.decoder = ltx_decoder_new(compare_page, &check);
-    if (check.fd >= 0 && fstat(check.fd, &st) == 0 &&
-        (uint64_t)st.st_size ==
-            (uint64_t)last->header.commit * last->header.page_size)
-        status = STATUS_OK;
-    while (status == STATUS_OK && (got = read(fd, block, sizeof(block))) > 0)
-        status = ltx_decoder_feed(check.decoder, block, (size_t)got);
-    if (status == STATUS_OK)
-        status = ltx_decoder_finish(check.decoder);
-    ltx_decoder_free(check.decoder);
-    memory_free(check.page);
-    if (check.fd >= 0)
-        close(check.fd);
+    hold = startuplocal_hold_new(database_path);
+    while ((got = read(fd, block, sizeof(block))) > 0)
+        startuplocal_hold_feed(hold, slice_make(block, (size_t)got));
     close(fd);
-    return status == STATUS_OK;
+    return startuplocal_hold_end(hold);
 }
 
 /* ---- matching ----------------------------------------------------------- */

@@ -14,16 +14,25 @@
 bool startuplocal_has_wal(const char *database_path);
 /*
  * Does the WAL continue at the place where file ends?  Then *taken is that
- * place.  is_same_wal: the place is in this WAL, not at the end of the one
- * before.
+ * place.  is_same_wal: the place is in this WAL, not at the end of an earlier
+ * one.  That need not be the one before: SQLite gives the next salt to a WAL in
+ * which nothing was committed too (emptied twice, a transaction that failed).
  */
 bool startuplocal_does_wal_continue(const char *database_path,
     const struct ltx_header *file, struct tap_position *taken,
     bool *is_same_wal);
+
 /*
- * The WAL was emptied after all of it was taken: does the database file hold
- * the pages of the newest file of the outbox?
+ * The WAL was emptied or started over after all of it was taken: does the
+ * database file hold the pages of the newest file taken, fed in pieces in
+ * order?  But for those that the present WAL has: they may be newer.
  */
+struct startuplocal_hold;
+struct startuplocal_hold *startuplocal_hold_new(const char *database_path);
+void startuplocal_hold_feed(struct startuplocal_hold *hold, struct slice piece);
+/* Frees hold. */
+bool startuplocal_hold_end(struct startuplocal_hold *hold);
+/* All of it, for the newest file of the outbox. */
 bool startuplocal_does_file_hold(
     const char *database_path, struct outbox *outbox);
 
