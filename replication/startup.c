@@ -281,7 +281,11 @@ set_position(const struct startup *startup)
 
 /* ---- comparing everything ----------------------------------------------- */
 
-/* Bring the WAL into the file, so that the file is the whole state. */
+/*
+ * Bring the WAL into the file, so that the file is the whole state.  A
+ * connection that has read nothing yet does not know of the WAL, and would
+ * checkpoint nothing.
+ */
 static enum status
 checkpoint_local(struct startup *startup)
 {
@@ -289,6 +293,8 @@ checkpoint_local(struct startup *startup)
     enum status status = STATUS_IO;
 
     if (sqlite3_open_v2(startup->path, &db, SQLITE_OPEN_READWRITE, NULL) ==
+            SQLITE_OK &&
+        sqlite3_exec(db, "PRAGMA schema_version", NULL, NULL, NULL) ==
             SQLITE_OK &&
         sqlite3_wal_checkpoint_v2(
             db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK)
@@ -323,6 +329,10 @@ are_files_equal(const char *a, const char *b)
     return are_equal;
 }
 
+/*
+ * Is the file alone the newest state?  Then all of the WAL, whatever it is,
+ * follows.  Or is the file with its WAL?  Then nothing follows.
+ */
 static enum status
 compare_with_bucket(struct startup *startup)
 {

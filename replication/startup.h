@@ -17,7 +17,8 @@
  *      enough frames; or a salt that follows and the file's pages in the
  *      database, since a WAL is only started over after all of it was taken
  *      (B2)
- *   3. restoring to a scratch file and comparing byte by byte
+ *   3. restoring to a scratch file and comparing byte by byte, before the WAL
+ *      is checkpointed and after
  */
 #ifndef WALDEN_REPLICATION_STARTUP_H
 #define WALDEN_REPLICATION_STARTUP_H

@@ -344,6 +344,66 @@ test_wal_of_another_history(void **state)
     assert_int_equal(start(f), STATUS_CONFLICT);
 }
 
+/* ---- comparing with the bucket's state ------------------------------------ */
+
+/* The WAL proves nothing, but with it the database is the bucket's. */
+static void
+test_state_that_is_the_buckets_with_its_wal(void **state)
+{
+    struct fixture *f = *state;
+    const char *newest = "INSERT INTO t VALUES(2, zeroblob(3000))";
+
+    execute(f, "INSERT INTO t VALUES(1, zeroblob(3000))");
+    take_to_bucket(f);
+    empty_wal(f);
+    /* A connection that has written before counts its changes in page 1. */
+    close_database(f);
+    open_database(f);
+    execute(f, newest);
+    take_to_bucket(f);
+    crash(f);
+    begin_another_wal(f, newest);
+    assert_int_equal(start(f), STATUS_OK);
+    assert_int_equal(f->result.start.txid, 2);
+    assert_int_equal(f->result.start.taken.offset, 0);
+    /* Nothing is left that would be shipped again. */
+    assert_int_equal(access(f->wal, F_OK), -1);
+}
+
+/* The WAL proves nothing, but the file is the bucket's: all of it is new. */
+static void
+test_state_that_is_the_buckets_without_its_wal(void **state)
+{
+    struct fixture *f = *state;
+    struct stat st;
+
+    execute(f, "INSERT INTO t VALUES(1, zeroblob(3000))");
+    take_to_bucket(f);
+    empty_wal(f);
+    crash(f);
+    begin_another_wal(f, "INSERT INTO t VALUES(2, 'new')");
+    assert_int_equal(start(f), STATUS_OK);
+    assert_int_equal(f->result.start.txid, 1);
+    assert_int_equal(f->result.start.taken.offset, 0);
+    assert_int_equal(stat(f->wal, &st), 0);
+    assert_true(st.st_size > PAGE_SIZE);
+}
+
+static void
+test_state_that_is_not_the_buckets(void **state)
+{
+    struct fixture *f = *state;
+
+    execute(f, "INSERT INTO t VALUES(1, zeroblob(3000))");
+    take_to_bucket(f);
+    empty_wal(f);
+    execute(f, "INSERT INTO t VALUES(2, zeroblob(3000))");
+    take_to_bucket(f);
+    crash(f);
+    begin_another_wal(f, "INSERT INTO t VALUES(2, zeroblob(3001))");
+    assert_int_equal(start(f), STATUS_CONFLICT);
+}
+
 /* ---- a WAL that is gone --------------------------------------------------- */
 
 static void
@@ -396,6 +456,12 @@ main(void)
             test_wal_started_over_on_another_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             test_wal_of_another_history, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_state_that_is_the_buckets_with_its_wal, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_state_that_is_the_buckets_without_its_wal, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_state_that_is_not_the_buckets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             test_wal_emptied_after_the_last_take, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
