@@ -18,6 +18,8 @@
  * must not show the deleted names any more.  A round that was stalled for so
  * long that its LIST is old deletes nothing.
  *
+ * A round whose LIST shows another writer's files ends there.
+ *
  *   B5  A round is due only after something was shipped.  What is left to do
  *       when shipping stops is done at most one interval of each level later.
  */
@@ -62,6 +64,7 @@ start_list(struct keeper *keeper)
     keeper->file_count = 0;
     keeper->listed_ms = keeper->now_ms;
     keeper->has_shipped = false;
+    keeper->has_snapshot = false;
     buf_clear(&keeper->list_after, 256);
     send_list(keeper);
 }
@@ -273,7 +276,9 @@ is_level_due(const struct keeper *keeper, unsigned level)
 static bool
 is_snapshot_due(struct keeper *keeper)
 {
-    if (keeper->snapshot == NULL || keeper->now_ms < keeper->next_snapshot_ms)
+    /* If the round's own is not young enough, another one is not either. */
+    if (keeper->snapshot == NULL || keeper->has_snapshot ||
+        keeper->now_ms < keeper->next_snapshot_ms)
         return false;
     if (keeper->is_snapshot_wanted)
         return keeper->file_count > 0;
@@ -340,12 +345,40 @@ finish_put(struct keeper *keeper)
     keeperjob_close_output(keeper);
     if (keeper->level == LTX_LEVEL_SNAPSHOT) {
         keeper->snapshots++;
+        keeper->has_snapshot = true;
         keeper->is_snapshot_wanted = false;
     } else {
         keeper->compactions++;
         set_level_due(keeper, keeper->level + 1);
     }
     choose(keeper);
+}
+
+/*
+ * The shipper has one request under way, so one txid more than it knows of may
+ * be in the bucket; whatever follows that is not its own.  The history is no
+ * longer ours to keep: an old state's snapshot would always be too old, and
+ * what may be deleted is the other's to judge.
+ */
+static bool
+has_another_writer(const struct keeper *keeper)
+{
+    if (keeper->shipped_txid == 0)
+        return false;
+    for (size_t i = 0; i < keeper->file_count; i++)
+        if (keeper->files[i].max_txid > keeper->shipped_txid + 1)
+            return true;
+    return false;
+}
+
+static void
+rest(struct keeper *keeper)
+{
+    memset(keeper->due_ms, 0, sizeof(keeper->due_ms));
+    keeper->snapshot_due_ms = 0;
+    keeper->is_snapshot_wanted = false;
+    keeper->has_sighting = true;
+    keeperjob_finish(keeper);
 }
 
 /* ---- answers ------------------------------------------------------------ */
@@ -371,7 +404,10 @@ judge_list(struct keeper *keeper, struct keeper_slot *slot)
         return;
     }
     verify_deletes(keeper);
-    choose(keeper);
+    if (has_another_writer(keeper))
+        rest(keeper);
+    else
+        choose(keeper);
 }
 
 static void
@@ -553,9 +589,9 @@ keeper_note_shipped(
 {
     bool is_any_on = false;
 
-    (void)txid;
     (void)size;
     keeper->now_ms = now_ms;
+    keeper->shipped_txid = txid;
     keeper->has_shipped = true;
     for (unsigned level = 1; level <= KEEPER_LEVELS; level++) {
         set_level_due(keeper, level);
@@ -581,4 +617,13 @@ keeper_counts(const struct keeper *keeper, uint64_t *compactions,
     *compactions = keeper->compactions;
     *snapshots = keeper->snapshots;
     *deletes = keeper->deletes_done;
+}
+
+bool
+keeper_take_sighting(struct keeper *keeper)
+{
+    bool has_sighting = keeper->has_sighting;
+
+    keeper->has_sighting = false;
+    return has_sighting;
 }

@@ -39,7 +39,10 @@ struct keeper *keeper_new(struct objectstore *store,
     const struct keeper_options *options, keeper_snapshot_fn snapshot,
     void *arg);
 void keeper_free(struct keeper *keeper);
-/* The shipper shipped txid: there may be something to do. */
+/*
+ * The shipper shipped txid: there may be something to do.  One more may be in
+ * the bucket, whose PUT was not answered yet.
+ */
 void keeper_note_shipped(
     struct keeper *keeper, uint64_t txid, uint64_t size, int64_t now_ms);
 /* A snapshot is due now (history lost, or asked for). */
@@ -47,6 +50,12 @@ void keeper_want_snapshot(struct keeper *keeper);
 /* Done since the start. */
 void keeper_counts(const struct keeper *keeper, uint64_t *compactions,
     uint64_t *snapshots, uint64_t *deletes);
+/*
+ * Did a LIST since the last call show what only another writer can have
+ * shipped?  The keeper rests then until something is shipped again, and the
+ * shipper finds out whether it is so (shipper_doubt()).
+ */
+bool keeper_take_sighting(struct keeper *keeper);
 /* As shipper_step(). */
 int64_t keeper_step(struct keeper *keeper, int64_t now_ms);
 

@@ -94,7 +94,10 @@ struct keeper {
     int64_t retry_at_ms;
     struct backoff backoff;
     bool is_snapshot_wanted, has_failed;
-    bool has_shipped; /* something, since the last LIST began */
+    bool has_shipped;      /* something, since the last LIST began */
+    uint64_t shipped_txid; /* 0: not known */
+    bool has_sighting;     /* see keeper_take_sighting() */
+    bool has_snapshot;     /* the round has made one */
     uint64_t compactions, snapshots, deletes_done;
 };
 

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <unistd.h>
+
 #include "replication/keeper.h"
 #include "replication/ltx.h"
 #include "replication/restore.h"
@@ -110,31 +112,46 @@ test_snapshots_behind_the_base_are_deleted(void **state)
 /* ---- a keeper at work --------------------------------------------------- */
 
 static void
-put_file(struct objectstore *store, uint64_t txid)
+make_file(struct buf *file, uint64_t min_txid, uint64_t max_txid)
 {
     struct ltx_header header = { .flags = LTX_FLAG_NO_CHECKSUM,
         .page_size = PAGE_SIZE,
         .commit = 3,
-        .min_txid = txid,
-        .max_txid = txid,
-        .timestamp_ms = (int64_t)txid };
-    struct objectstore_request request;
+        .min_txid = min_txid,
+        .max_txid = max_txid,
+        .timestamp_ms = (int64_t)max_txid };
     struct ltx_encoder *encoder;
-    struct buf file = BUF_INIT;
-    char page[PAGE_SIZE] = { (char)txid }, name[LAYOUT_NAME_SIZE];
+    char page[PAGE_SIZE] = { (char)max_txid };
 
-    assert_int_equal(ltx_encoder_new(&encoder, &header, &file), STATUS_OK);
+    assert_int_equal(ltx_encoder_new(&encoder, &header, file), STATUS_OK);
     for (uint32_t i = 1; i <= 3; i++)
-        if (txid == 1 || i == 1 + txid % 3)
+        if (min_txid == 1 || i == 1 + max_txid % 3)
             assert_int_equal(ltx_encoder_add_page(encoder, i, page), STATUS_OK);
     assert_int_equal(ltx_encoder_finish(encoder, 0), STATUS_OK);
     ltx_encoder_free(encoder);
-    layout_format_name(name, 0, txid, txid);
+}
+
+static void
+put(struct objectstore *store, unsigned level, uint64_t min_txid,
+    uint64_t max_txid)
+{
+    struct objectstore_request request;
+    struct buf file = BUF_INIT;
+    char name[LAYOUT_NAME_SIZE];
+
+    make_file(&file, min_txid, max_txid);
+    layout_format_name(name, level, min_txid, max_txid);
     objectstore_request_init(&request, OBJECTSTORE_PUT, slice_from_text(name));
     request.body = buf_slice(&file);
     assert_int_equal(objectstore_run(store, &request), STATUS_OK);
     objectstore_request_fini(&request);
     buf_fini(&file);
+}
+
+static void
+put_file(struct objectstore *store, uint64_t txid)
+{
+    put(store, 0, txid, txid);
 }
 
 static uint64_t
@@ -202,6 +219,149 @@ test_history_stays_small_and_whole(void **state)
     memworld_free(world);
 }
 
+/* ---- snapshots ---------------------------------------------------------- */
+
+#define INTERVAL_MS 1000
+
+struct fixture {
+    struct memworld *world;
+    struct objectstore *others, *store; /* store: the keeper's */
+    struct keeper *keeper;
+    uint64_t txid; /* of the snapshots it makes */
+    int64_t now_ms;
+};
+
+static enum status
+make_snapshot(int fd, uint64_t *size, uint64_t *txid, void *arg)
+{
+    struct fixture *f = arg;
+    struct buf file = BUF_INIT;
+
+    make_file(&file, 1, f->txid);
+    assert_int_equal(pwrite(fd, file.data, file.len, 0), (ssize_t)file.len);
+    *size = file.len;
+    *txid = f->txid;
+    buf_fini(&file);
+    return STATUS_OK;
+}
+
+static int
+set_up(void **state)
+{
+    struct keeper_options options = { .level_interval_ms = { INTERVAL_MS },
+        .snapshot_interval_ms = 10 * INTERVAL_MS,
+        .level0_retention_ms = 100 * INTERVAL_MS,
+        .retention_ms = 1000 * INTERVAL_MS,
+        .deletes = true,
+        .scratch = "/tmp" };
+    struct fixture *f = memory_zalloc(sizeof(*f));
+
+    f->world = memworld_new(1);
+    f->others = memstore_open(f->world, NULL);
+    f->store = memstore_open(f->world, NULL);
+    f->keeper = keeper_new(f->store, &options, make_snapshot, f);
+    *state = f;
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    struct fixture *f = *state;
+
+    keeper_free(f->keeper);
+    objectstore_close(f->store);
+    objectstore_close(f->others);
+    memworld_free(f->world);
+    memory_free(f);
+    return 0;
+}
+
+static void
+run_for(struct fixture *f, int64_t ms)
+{
+    for (int64_t until = f->now_ms + ms; f->now_ms < until; f->now_ms += 10) {
+        memworld_advance(f->world, f->now_ms);
+        (void)objectstore_poll(f->store, 0, -1);
+        (void)keeper_step(f->keeper, f->now_ms);
+    }
+}
+
+static void
+note_shipped(struct fixture *f, uint64_t txid)
+{
+    f->txid = txid;
+    keeper_note_shipped(f->keeper, txid, 0, f->now_ms);
+}
+
+static void
+test_a_snapshot_is_made_once_it_is_due(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t compactions, snapshots, deletes;
+
+    put_file(f->others, 1);
+    run_for(f, 20 * INTERVAL_MS);
+    put_file(f->others, 2);
+    note_shipped(f, 2);
+    run_for(f, 5 * INTERVAL_MS);
+    put_file(f->others, 3);
+    note_shipped(f, 3);
+    run_for(f, 5 * INTERVAL_MS);
+    keeper_counts(f->keeper, &compactions, &snapshots, &deletes);
+    assert_int_equal(snapshots, 1);
+    assert_int_equal(compactions, 1);
+    assert_false(keeper_take_sighting(f->keeper));
+}
+
+/*
+ * The next txid is on its way when the LIST is answered, and the newest
+ * snapshot is old: another one of the same txid does not make it younger.
+ */
+static void
+test_a_snapshot_that_is_there_is_not_made_again(void **state)
+{
+    struct fixture *f = *state;
+
+    put_file(f->others, 1);
+    put_file(f->others, 2);
+    put(f->others, 9, 1, 2);
+    run_for(f, 20 * INTERVAL_MS);
+    put_file(f->others, 3);
+    note_shipped(f, 2);
+    run_for(f, 50 * INTERVAL_MS);
+    assert_in_range(f->store->requests[OBJECTSTORE_PUT], 1, 2);
+    assert_false(keeper_take_sighting(f->keeper));
+}
+
+/*
+ * Another server took the prefix over, and this one was idle.  Its snapshots
+ * would be older than the other's, however many it makes.
+ */
+static void
+test_a_history_that_goes_on_without_us_is_left_alone(void **state)
+{
+    struct fixture *f = *state;
+
+    put_file(f->others, 1);
+    put_file(f->others, 2);
+    note_shipped(f, 2);
+    put_file(f->others, 3);
+    put(f->others, 9, 1, 3);
+    run_for(f, INTERVAL_MS / 2);
+    f->now_ms += 20 * INTERVAL_MS; /* a stall */
+    memworld_advance(f->world, f->now_ms);
+    put_file(f->others, 4);
+    keeper_want_snapshot(f->keeper);
+    run_for(f, 50 * INTERVAL_MS);
+    assert_true(keeper_take_sighting(f->keeper));
+    assert_int_equal(count_requests(f->store), 1);
+    assert_int_equal(f->store->requests[OBJECTSTORE_LIST], 1);
+    run_for(f, 1000 * INTERVAL_MS);
+    assert_int_equal(count_requests(f->store), 1);
+    assert_false(keeper_take_sighting(f->keeper)); /* told once */
+}
+
 int
 main(void)
 {
@@ -210,6 +370,13 @@ main(void)
         cmocka_unit_test(test_only_what_is_covered_and_old_is_deleted),
         cmocka_unit_test(test_snapshots_behind_the_base_are_deleted),
         cmocka_unit_test(test_history_stays_small_and_whole),
+        cmocka_unit_test_setup_teardown(
+            test_a_snapshot_is_made_once_it_is_due, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_a_snapshot_that_is_there_is_not_made_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_a_history_that_goes_on_without_us_is_left_alone, set_up,
+            tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
