@@ -289,6 +289,10 @@ run_once(struct replication *replication)
     if (status.state == SHIPPER_RUNNING &&
         !atomic_load(&replication->is_draining))
         keep_wait = keeper_step(replication->keeper, now_ms());
+    if (keeper_take_sighting(replication->keeper)) {
+        shipper_doubt(replication->shipper);
+        ship_wait = 0;
+    }
     publish_stats(replication, &status); /* the keeper's part */
     warn_of_lag(replication, &status);
     /* Commits need not wake us, and INFO shall not lag behind the lag. */

@@ -10,7 +10,7 @@
  *     |             +--409/412--> CHECK: GET the object back
  *     |                             ours ---> shipped
  *     |                             another's -> FENCED
- *     +-- stalled for long --> HEAD: LIST what follows our newest
+ *     +-- stalled, in doubt -> HEAD: LIST what follows our newest
  *                                nothing --> go on;  something -> FENCED
  *
  * The file being shipped stands in memory (body) or, if the committer wanted
@@ -114,6 +114,10 @@ start_next(struct shipper *shipper)
 
     if (shipper->retry_at_ms > shipper->now_ms)
         return shipper->retry_at_ms - shipper->now_ms;
+    if (shipper->is_doubtful) {
+        shippersend_head(shipper);
+        return -1;
+    }
     if (shipper->span_count == 0) {
         if (shipper->is_asked) {
             shipper->is_asked = false;
@@ -258,6 +262,12 @@ bool
 shipper_awaits_commit(const struct shipper *shipper)
 {
     return shipper->awaits_commit;
+}
+
+void
+shipper_doubt(struct shipper *shipper)
+{
+    shipper->is_doubtful = true;
 }
 
 void

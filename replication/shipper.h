@@ -85,6 +85,11 @@ void shipper_want(struct shipper *shipper, uint64_t seq);
  * has answered?
  */
 bool shipper_awaits_commit(const struct shipper *shipper);
+/*
+ * Something says that another writer owns the prefix: look at the head of the
+ * history, whether anything is to be shipped or not.
+ */
+void shipper_doubt(struct shipper *shipper);
 /* The committer needs its WAL back. */
 void shipper_hurry(struct shipper *shipper);
 

@@ -260,6 +260,7 @@ judge_head(struct shipper *shipper)
             shipper, "while this server was stalled another one wrote on");
         return;
     }
+    shipper->is_doubtful = false;
     shipper->verified_ms = shipper->sent_ms;
     backoff_reset(&shipper->backoff);
     shipper->phase = PHASE_IDLE;

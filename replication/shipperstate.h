@@ -66,6 +66,7 @@ struct shipper {
     bool awaits_commit;           /* see shipper_awaits_commit() */
     bool is_hurried, is_done;     /* is_done: the request has completed */
     bool has_stepped, is_holding; /* is_holding: the tap, for an image */
+    bool is_doubtful;             /* see shipper_doubt() */
     bool is_asked; /* for a position: let a step pass without a take */
 };
 

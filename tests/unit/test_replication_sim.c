@@ -491,6 +491,8 @@ step_server(struct server *server)
         continue;
     note_acks(server);
     (void)keeper_step(server->keeper, now);
+    if (keeper_take_sighting(server->keeper))
+        shipper_doubt(server->shipper);
     shipper_status(server->shipper, &status);
     if (status.state != SHIPPER_FENCED)
         return true;

@@ -287,6 +287,62 @@ test_which_commits_matter(void **state)
     assert_true(shipper_awaits_commit(f->shipper));
 }
 
+/* ---- another writer ----------------------------------------------------- */
+
+static void
+put_other(struct fixture *f, const char *name)
+{
+    struct objectstore *other = memstore_open(f->world, NULL);
+    struct objectstore_request request;
+
+    objectstore_request_init(&request, OBJECTSTORE_PUT, slice_from_text(name));
+    request.body = SLICE("another's");
+    assert_int_equal(objectstore_run(other, &request), STATUS_OK);
+    objectstore_request_fini(&request);
+    objectstore_close(other);
+}
+
+static enum shipper_state
+state_of(struct fixture *f)
+{
+    struct shipper_status status;
+
+    shipper_status(f->shipper, &status);
+    return status.state;
+}
+
+/* Idle, it would not learn it before its next upload. */
+static void
+test_a_doubt_is_looked_into_while_idle(void **state)
+{
+    struct fixture *f = *state;
+
+    put_other(f, "0000/0000000000000002-0000000000000002.ltx");
+    put_other(f, "0000/0000000000000003-0000000000000003.ltx");
+    run(f);
+    assert_int_equal(state_of(f), SHIPPER_RUNNING);
+    shipper_doubt(f->shipper);
+    run(f);
+    assert_int_equal(state_of(f), SHIPPER_FENCED);
+}
+
+static void
+test_a_doubt_is_looked_into_once(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t lists = f->store->requests[OBJECTSTORE_LIST];
+
+    shipper_doubt(f->shipper);
+    run(f);
+    run(f);
+    assert_int_equal(state_of(f), SHIPPER_RUNNING);
+    assert_int_equal(f->store->requests[OBJECTSTORE_LIST], lists + 1);
+    commit(f);
+    shipper_want(f->shipper, f->seq);
+    run(f);
+    assert_int_equal(shipped_seq(f), f->seq);
+}
+
 int
 main(void)
 {
@@ -305,6 +361,10 @@ main(void)
             test_news_come_before_the_next_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             test_which_commits_matter, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_a_doubt_is_looked_into_while_idle, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_a_doubt_is_looked_into_once, set_up, tear_down),
     };
 
     log_set_level(LOG_LEVEL_NOTHING);
