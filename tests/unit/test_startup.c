@@ -344,7 +344,7 @@ test_wal_of_another_history(void **state)
     assert_int_equal(start(f), STATUS_CONFLICT);
 }
 
-/* ---- comparing with the bucket's state ------------------------------------ */
+/* ---- comparing with the bucket's state ----------------------------------- */
 
 /* The WAL proves nothing, but with it the database is the bucket's. */
 static void
@@ -404,7 +404,7 @@ test_state_that_is_not_the_buckets(void **state)
     assert_int_equal(start(f), STATUS_CONFLICT);
 }
 
-/* ---- a WAL that is gone --------------------------------------------------- */
+/* ---- a WAL that is gone -------------------------------------------------- */
 
 static void
 test_wal_emptied_after_the_last_take(void **state)
