@@ -5,11 +5,12 @@
  *   test_replication_sim [first seed [count]]
  *
  * A server is a real SQLite database in WAL mode with a tap, an outbox, a
- * shipper and a keeper.  By seed it commits, checkpoints, stalls (also in the
- * middle of a step), is killed, started again, and shut down; another one
- * takes the prefix over while it is stalled or alive.  With every fourth seed
- * there is one server only, whose outbox is so small that history is given up
- * again and again: it must never find itself fenced or refused.
+ * shipper and a keeper.  By seed it commits, reads, checkpoints (in part while
+ * it reads), stalls (also in the middle of a step), is killed, started again,
+ * and shut down; another one takes the prefix over while it is stalled or
+ * alive.  With every fourth seed there is one server only, whose outbox is so
+ * small that history is given up again and again: it must never find itself
+ * fenced or refused.
  *
  * Asserted all the time:
  *   - a new level-0 object is the successor of the newest one (B1)
@@ -72,7 +73,8 @@ struct server {
     char folder[96], path[128];
     struct life *life; /* NULL: dead */
     int life_number;
-    sqlite3 *db;
+    sqlite3 *db, *reader;
+    sqlite3_stmt *read; /* under way: a checkpoint is partial meanwhile */
     struct tap *tap;
     struct outbox *outbox;
     struct objectstore *store;
@@ -233,6 +235,20 @@ commit(struct server *server)
         shipper_want(server->shipper, life->seq + draw(sim, 2));
 }
 
+/* Begin to read, or end. */
+static void
+turn_reader(struct server *server)
+{
+    if (server->read != NULL) {
+        sqlite3_finalize(server->read);
+        server->read = NULL;
+        return;
+    }
+    CHECK(sqlite3_prepare_v2(server->reader, "SELECT k FROM kv, log", -1,
+              &server->read, NULL) == SQLITE_OK);
+    CHECK(sqlite3_step(server->read) != SQLITE_BUSY);
+}
+
 static void
 checkpoint(struct server *server)
 {
@@ -242,10 +258,11 @@ checkpoint(struct server *server)
 
     if (!tap_may_reset(server->tap, 0))
         return;
-    CHECK(sqlite3_wal_checkpoint_v2(server->db, NULL, mode, &frames, &copied) ==
-          SQLITE_OK);
+    int rc =
+        sqlite3_wal_checkpoint_v2(server->db, NULL, mode, &frames, &copied);
+    CHECK(rc == SQLITE_OK || (rc == SQLITE_BUSY && server->read != NULL));
     if (draw(server->sim, 4) != 0)
-        tap_end_reset(server->tap, true);
+        tap_end_reset(server->tap, rc == SQLITE_OK && copied == frames);
 }
 
 static void
@@ -270,6 +287,8 @@ open_database(struct server *server)
     execute(server->db,
         "CREATE TABLE IF NOT EXISTS log(id INTEGER PRIMARY KEY);"
         "CREATE TABLE IF NOT EXISTS kv(k INTEGER PRIMARY KEY, v BLOB)");
+    CHECK(sqlite3_open_v2(server->path, &server->reader, SQLITE_OPEN_READONLY,
+              NULL) == SQLITE_OK);
 }
 
 /* ---- a server's life ---------------------------------------------------- */
@@ -425,6 +444,9 @@ end_life(struct server *server, bool is_clean)
     shipper_free(server->shipper);
     objectstore_close(server->store);
     outbox_close(server->outbox);
+    if (server->read != NULL)
+        turn_reader(server);
+    CHECK(sqlite3_close(server->reader) == SQLITE_OK);
     if (!is_clean)
         sqlite3_db_config(
             server->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
@@ -565,6 +587,8 @@ run_server(struct server *server)
     if (server->stale_now_ms == 0) {
         if (draw(sim, 3) == 0)
             commit(server);
+        if (draw(sim, 16) == 0)
+            turn_reader(server);
         if (draw(sim, 8) == 0)
             checkpoint(server);
     }
