@@ -87,6 +87,7 @@ struct server {
     int64_t stalled_until_ms;
     int64_t stale_now_ms; /* the step it was stalled in; 0: none */
     bool is_urgent, has_rival;
+    bool is_checkpointing, is_whole; /* the tap is not told of the end yet */
 };
 
 struct sim {
@@ -197,6 +198,7 @@ note_commit(void *arg, sqlite3 *db, const char *name, int frames)
 
     (void)db;
     (void)name;
+    server->is_checkpointing = false;
     tap_publish(server->tap, (uint64_t)frames, server->life->seq,
         draw(server->sim, 2) == 0);
     return SQLITE_OK;
@@ -249,6 +251,15 @@ turn_reader(struct server *server)
     CHECK(sqlite3_step(server->read) != SQLITE_BUSY);
 }
 
+/* Seen by the tap here, or at the next commit. */
+static void
+end_checkpoint(struct server *server)
+{
+    if (server->is_checkpointing)
+        tap_end_reset(server->tap, server->is_whole);
+    server->is_checkpointing = false;
+}
+
 static void
 checkpoint(struct server *server)
 {
@@ -261,8 +272,10 @@ checkpoint(struct server *server)
     int rc =
         sqlite3_wal_checkpoint_v2(server->db, NULL, mode, &frames, &copied);
     CHECK(rc == SQLITE_OK || (rc == SQLITE_BUSY && server->read != NULL));
+    server->is_checkpointing = true;
+    server->is_whole = rc == SQLITE_OK && copied == frames;
     if (draw(server->sim, 4) != 0)
-        tap_end_reset(server->tap, rc == SQLITE_OK && copied == frames);
+        end_checkpoint(server);
 }
 
 static void
@@ -409,6 +422,7 @@ start_server(struct server *server)
     server->stale_now_ms = 0;
     server->is_urgent = false;
     server->has_rival = false;
+    server->is_checkpointing = false;
     for (int i = 0; i < SLOTS; i++) {
         struct server *other = &sim->servers[i];
         /* Requests of the dead, also its own, may still be on their way. */
@@ -708,9 +722,13 @@ static void
 end_well(struct sim *sim)
 {
     sim->faults = (struct memstore_faults){ .delay_ms_max = 5 };
-    for (int i = 0; i < SLOTS; i++)
-        if (sim->servers[i].life != NULL && sim->servers[i].stale_now_ms == 0)
+    for (int i = 0; i < SLOTS; i++) {
+        if (sim->servers[i].life == NULL)
+            continue;
+        end_checkpoint(&sim->servers[i]);
+        if (sim->servers[i].stale_now_ms == 0)
             commit(&sim->servers[i]);
+    }
     settle(sim, 120000, 50);
     int survivors = 0;
     for (int i = 0; i < SLOTS; i++) {
