@@ -13,9 +13,10 @@
 #include <unistd.h>
 
 #include "replication/objectstore.h"
+#include "tests/unit/tempdir.h"
 
 struct fixture {
-    char folder[64], url[96];
+    char folder[TEMPDIR_SIZE], url[TEMPDIR_SIZE + 32];
     struct objectstore *store;
 };
 
@@ -26,8 +27,7 @@ setup(void **state)
     struct objectstore_options options = { .url = f->url };
     struct buf error = BUF_INIT;
 
-    strcpy(f->folder, "/tmp/walden-files-XXXXXX");
-    assert_non_null(mkdtemp(f->folder));
+    tempdir_make(f->folder, "files");
     snprintf(f->url, sizeof(f->url), "file://%s/prefix", f->folder);
     assert_int_equal(objectstore_open(&f->store, &options, &error), STATUS_OK);
     buf_fini(&error);
@@ -39,11 +39,9 @@ static int
 teardown(void **state)
 {
     struct fixture *f = *state;
-    char command[128];
 
     objectstore_close(f->store);
-    snprintf(command, sizeof(command), "rm -rf %s", f->folder);
-    assert_int_equal(system(command), 0);
+    tempdir_remove(f->folder);
     free(f);
     return 0;
 }
@@ -109,7 +107,7 @@ test_body_from_a_file(void **state)
 {
     struct fixture *f = *state;
     struct objectstore_request request;
-    char path[96];
+    char path[TEMPDIR_SIZE + 64];
 
     snprintf(path, sizeof(path), "%s/body", f->folder);
     int fd = open(path, O_RDWR | O_CREAT, 0666);

@@ -13,9 +13,10 @@
 #include <unistd.h>
 
 #include "replication/outbox.h"
+#include "tests/unit/tempdir.h"
 
 struct fixture {
-    char folder[64], path[96], box[128];
+    char folder[TEMPDIR_SIZE], path[TEMPDIR_SIZE + 32], box[TEMPDIR_SIZE + 64];
     struct outbox *outbox;
 };
 
@@ -37,8 +38,7 @@ setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
 
-    strcpy(f->folder, "/tmp/walden-outbox-XXXXXX");
-    assert_non_null(mkdtemp(f->folder));
+    tempdir_make(f->folder, "outbox");
     snprintf(f->path, sizeof(f->path), "%s/a.db", f->folder);
     snprintf(f->box, sizeof(f->box), "%s-outbox", f->path);
     assert_int_equal(reopen(f), STATUS_OK);
@@ -50,11 +50,9 @@ static int
 teardown(void **state)
 {
     struct fixture *f = *state;
-    char command[128];
 
     outbox_close(f->outbox);
-    snprintf(command, sizeof(command), "rm -rf %s", f->folder);
-    assert_int_equal(system(command), 0);
+    tempdir_remove(f->folder);
     free(f);
     return 0;
 }
@@ -123,7 +121,7 @@ static void
 test_half_written_file_is_dropped(void **state)
 {
     struct fixture *f = *state;
-    char path[192];
+    char path[TEMPDIR_SIZE + 128];
 
     add(f, 11);
     snprintf(path, sizeof(path), "%s/incoming.tmp", f->box);
@@ -156,7 +154,7 @@ test_a_loss_outlives_a_restart(void **state)
 {
     struct fixture *f = *state;
     const struct outbox_loss *loss;
-    char path[192];
+    char path[TEMPDIR_SIZE + 128];
 
     for (uint64_t txid = 11; txid <= 13; txid++)
         add(f, txid);

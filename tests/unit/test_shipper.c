@@ -17,11 +17,12 @@
 #include "replication/shipper.h"
 #include "server/base/log.h"
 #include "tests/fault/memstore.h"
+#include "tests/unit/tempdir.h"
 
 #define SYNC_INTERVAL_MS 60000
 
 struct fixture {
-    char folder[64], path[96];
+    char folder[TEMPDIR_SIZE], path[TEMPDIR_SIZE + 32];
     sqlite3 *db;
     struct tap *tap;
     struct outbox *outbox;
@@ -115,8 +116,7 @@ set_up(void **state)
     struct buf error = BUF_INIT;
     struct shipper_start start = { 0 };
 
-    strcpy(f->folder, "/tmp/walden-shipper-XXXXXX");
-    assert_non_null(mkdtemp(f->folder));
+    tempdir_make(f->folder, "shipper");
     snprintf(f->path, sizeof(f->path), "%s/a.db", f->folder);
     f->now_ms = 1000000;
     f->world = memworld_new(1);
@@ -153,7 +153,6 @@ static int
 tear_down(void **state)
 {
     struct fixture *f = *state;
-    char command[128];
 
     shipper_free(f->shipper);
     objectstore_close(f->store);
@@ -161,8 +160,7 @@ tear_down(void **state)
     outbox_close(f->outbox);
     sqlite3_close(f->db);
     tap_free(f->tap);
-    snprintf(command, sizeof(command), "rm -rf %s", f->folder);
-    assert_int_equal(system(command), 0);
+    tempdir_remove(f->folder);
     free(f);
     return 0;
 }

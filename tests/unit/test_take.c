@@ -18,12 +18,13 @@
 #include <unistd.h>
 
 #include "replication/take.h"
+#include "tests/unit/tempdir.h"
 
 #define PAGE_SIZE 512
 #define LOCK_PAGE (0x40000000 / PAGE_SIZE + 1)
 
 struct fixture {
-    char folder[64], path[96], copy[96];
+    char folder[TEMPDIR_SIZE], path[TEMPDIR_SIZE + 32], copy[TEMPDIR_SIZE + 32];
     sqlite3 *db;
     struct tap *tap;
     struct tap_position taken;
@@ -69,8 +70,7 @@ set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
 
-    strcpy(f->folder, "/tmp/walden-take-XXXXXX");
-    assert_non_null(mkdtemp(f->folder));
+    tempdir_make(f->folder, "take");
     snprintf(f->path, sizeof(f->path), "%s/a.db", f->folder);
     snprintf(f->copy, sizeof(f->copy), "%s/copy.db", f->folder);
     f->copy_fd = open(f->copy, O_RDWR | O_CREAT, 0666);
@@ -85,13 +85,11 @@ static int
 tear_down(void **state)
 {
     struct fixture *f = *state;
-    char command[128];
 
     tap_free(f->tap);
     sqlite3_close(f->db);
     close(f->copy_fd);
-    snprintf(command, sizeof(command), "rm -rf %s", f->folder);
-    assert_int_equal(system(command), 0);
+    tempdir_remove(f->folder);
     free(f);
     return 0;
 }
@@ -153,7 +151,7 @@ static void
 take_whole(struct fixture *f, const struct tap_position *at, bool slices)
 {
     struct take_header wanted = { .min_txid = 1, .max_txid = ++f->txid };
-    char path[96];
+    char path[TEMPDIR_SIZE + 64];
     struct take_image *image;
     enum status status;
     int rounds = 0;
