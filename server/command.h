@@ -60,7 +60,8 @@ enum command_flag {
     CMD_NO_OBJECT = 1 << 24,  /* needs its keys, but not their objects */
     CMD_NOT_QUEUED = 1 << 25, /* runs at once inside MULTI (EXEC ...) */
     CMD_SEES_ALL = 1 << 26,   /* its reply waits for the open batch */
-    CMD_PROTECTED = 1 << 27   /* enable-debug-command says who may */
+    CMD_PROTECTED = 1 << 27,  /* enable-debug-command says who may */
+    CMD_SYSTEM = 1 << 28      /* not for clients: "syscmd" of COMMAND DOCS */
 };
 
 enum command_acl {
@@ -130,6 +131,8 @@ struct command {
     size_t (*find_key)(const struct slice *argv, size_t argc);
     unsigned acl;      /* enum command_acl */
     const char *since; /* "1.0.0" */
+    /* What is better asked for today, and since when; NULL: this. */
+    const char *deprecated_since, *replaced_by;
     const char *summary;
     const char *complexity;
     const char *group;  /* "string", as COMMAND DOCS says */

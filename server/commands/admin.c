@@ -285,6 +285,8 @@ struct command commands_admin[] = {
         .arity = 3,
         .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE | CMD_NO_ASYNC_LOADING,
         .since = "1.0.0",
+        .deprecated_since = "5.0.0",
+        .replaced_by = "`REPLICAOF`",
         .group = "server",
         .summary = "Sets a Redis server as a replica of another, or "
                    "promotes it to being a master.",

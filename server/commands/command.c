@@ -71,19 +71,41 @@ reply_pair(struct reply *reply, const char *name, const char *value)
 }
 
 static void
+reply_doc_flags(struct reply *reply, const struct command *command)
+{
+    bool is_deprecated = command->deprecated_since != NULL;
+    bool is_system = (command->flags & CMD_SYSTEM) != 0;
+
+    if (!is_deprecated && !is_system)
+        return;
+    reply_bulk_text(reply, "doc_flags");
+    reply_set(reply, (size_t)is_deprecated + is_system);
+    if (is_deprecated)
+        reply_simple(reply, "deprecated");
+    if (is_system)
+        reply_simple(reply, "syscmd");
+}
+
+static void
 reply_docs(struct reply *reply, const struct command *command)
 {
     size_t subcommands = introspect_count_subcommands(command);
     struct docs_arg *args = docs_parse(command);
+    const char *const texts[][2] = { { "summary", command->summary },
+        { "since", command->since }, { "group", command->group },
+        { "complexity", command->complexity },
+        { "deprecated_since", command->deprecated_since },
+        { "replaced_by", command->replaced_by } };
+    bool has_flags =
+        command->deprecated_since != NULL || (command->flags & CMD_SYSTEM) != 0;
+    size_t fields = (size_t)has_flags + (args != NULL) + (subcommands > 0);
 
-    reply_map(reply, (size_t)(command->summary != NULL) +
-                         (command->since != NULL) + (command->group != NULL) +
-                         (command->complexity != NULL) + (args != NULL) +
-                         (subcommands > 0));
-    reply_pair(reply, "summary", command->summary);
-    reply_pair(reply, "since", command->since);
-    reply_pair(reply, "group", command->group);
-    reply_pair(reply, "complexity", command->complexity);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        fields += texts[i][1] != NULL;
+    reply_map(reply, fields);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        reply_pair(reply, texts[i][0], texts[i][1]);
+    reply_doc_flags(reply, command);
     if (args != NULL) {
         reply_bulk_text(reply, "arguments");
         docs_reply(reply, args);

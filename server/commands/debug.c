@@ -654,8 +654,8 @@ struct command commands_debug[] = {
     { .name = "debug",
         .run = debug,
         .arity = -2,
-        .flags =
-            CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_PROTECTED,
+        .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE |
+                 CMD_PROTECTED | CMD_SYSTEM,
         .since = "1.0.0",
         .group = "server",
         .summary = "A container for debugging commands.",

@@ -114,7 +114,7 @@ guess_type(const struct command *command, const char *name)
         "destination-db", "client-id", "protover", "cursor", "len",
         "min-match-len", "rank", "num-matches", "limit", "numreplicas",
         "numlocal", "version", "port", "idle-time", "frequency", "threshold",
-        "bit", "timeout-ms", "samples", "bits", NULL };
+        "bit", "timeout-ms", "samples", "bits", "ttl", NULL };
     static const char *const doubles[] = { "score", "longitude", "latitude",
         "radius", "width", "height", "weight", NULL };
 
@@ -133,7 +133,8 @@ guess_type(const struct command *command, const char *name)
     if (strcmp(name, "increment") == 0 &&
         strstr(command->name, "float") != NULL)
         return DOCS_DOUBLE;
-    if (is_one_of(name, integers))
+    if (is_one_of(name, integers) ||
+        (strcmp(name, "value") == 0 && strcmp(command->group, "bitmap") == 0))
         return DOCS_INTEGER;
     return is_one_of(name, doubles) ? DOCS_DOUBLE : DOCS_STRING;
 }

@@ -633,6 +633,8 @@ struct command commands_list[] = {
         .keys2 = { 2, 2, 1, 0, KEYS_RW | KEYS_INSERT },
         .acl = ACL_LIST,
         .since = "1.2.0",
+        .deprecated_since = "6.2.0",
+        .replaced_by = "`LMOVE` with the `RIGHT` and `LEFT` arguments",
         .summary = "Returns the last element of a list after removing and "
                    "pushing it to another list. Deletes the list if the last "
                    "element was popped.",
@@ -707,6 +709,8 @@ struct command commands_list[] = {
         .keys2 = { 2, 2, 1, 0, KEYS_RW | KEYS_INSERT },
         .acl = ACL_LIST,
         .since = "2.2.0",
+        .deprecated_since = "6.2.0",
+        .replaced_by = "`BLMOVE` with the `RIGHT` and `LEFT` arguments",
         .summary = "Pops an element from a list, pushes it to another list and "
                    "returns it. Block until an element is available otherwise. "
                    "Deletes the list if the last element was popped.",

@@ -376,6 +376,8 @@ struct command commands_string[] = {
         .keys = { 1, 1, 1, 0, KEYS_RW | KEYS_ACCESS | KEYS_UPDATE },
         .acl = ACL_STRING,
         .since = "1.0.0",
+        .deprecated_since = "6.2.0",
+        .replaced_by = "`SET` with the `!GET` argument",
         .summary = "Returns the previous string value of a key after setting "
                    "it to a new value.",
         .complexity = "O(1)",

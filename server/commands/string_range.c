@@ -193,6 +193,8 @@ struct command commands_string_range[] = {
         .keys = { 1, 1, 1, 0, KEYS_RO | KEYS_ACCESS },
         .acl = ACL_STRING,
         .since = "1.0.0",
+        .deprecated_since = "2.0.0",
+        .replaced_by = "`GETRANGE`",
         .summary = "Returns a substring from a string value.",
         .complexity =
             "O(N) where N is the length of the returned string. The complexity "
