@@ -5,13 +5,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "server/config_table.h"
+#include "tests/unit/tempdir.h"
 
 #define EXAMPLE "redis.conf.example"
 #define LINE_SIZE 512
@@ -158,16 +157,18 @@ include_that_includes_itself_ends(void **state)
 {
     struct config config;
     struct buf error = BUF_INIT;
-    char path[] = "/tmp/walden-config-XXXXXX";
-    int fd = mkstemp(path);
+    char folder[TEMPDIR_SIZE], path[TEMPDIR_SIZE + 16];
     (void)state;
-    assert_true(fd >= 0);
-    (void)dprintf(fd, "include %s\n", path);
-    (void)close(fd);
+    tempdir_make(folder, "config");
+    (void)snprintf(path, sizeof(path), "%s/redis.conf", folder);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    (void)fprintf(file, "include %s\n", path);
+    assert_int_equal(fclose(file), 0);
     config_init(&config);
     assert_int_equal(
         config_load(&config, path, false, NULL, 0, &error), STATUS_INVALID);
-    (void)unlink(path);
+    tempdir_remove(folder);
     config_fini(&config);
     buf_fini(&error);
 }

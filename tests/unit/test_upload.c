@@ -7,9 +7,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "replication/keeper.h"
@@ -19,6 +18,7 @@
 #include "server/base/log.h"
 #include "server/base/random.h"
 #include "tests/fault/memstore.h"
+#include "tests/unit/tempdir.h"
 
 #define PART_SIZE 1000
 #define FILE_SIZE 10500 /* eleven parts */
@@ -38,8 +38,6 @@ struct fixture {
 static void
 setup(struct fixture *f, uint64_t seed, const struct memstore_faults *faults)
 {
-    char path[] = "/tmp/walden-upload-XXXXXX";
-
     *f = (struct fixture){ .world = memworld_new(seed) };
     random_set_seed(seed);
     log_set_level(LOG_LEVEL_NOTHING);
@@ -49,9 +47,8 @@ setup(struct fixture *f, uint64_t seed, const struct memstore_faults *faults)
     f->store->put_size_max = 5 * PART_SIZE;
     for (size_t i = 0; i < FILE_SIZE; i++)
         f->bytes[i] = (char)random_u64();
-    f->fd = mkstemp(path);
+    f->fd = memfd_create("body", 0);
     assert_true(f->fd >= 0);
-    unlink(path);
     assert_int_equal(write(f->fd, f->bytes, FILE_SIZE), FILE_SIZE);
 }
 
@@ -321,7 +318,7 @@ test_one_of_two_writers_wins(void **state)
         setup(&f, seed, &faults);
         submit(&f, FILE_SIZE, true);
         /* The other's is as large, and nothing but zeroes. */
-        int zeroes = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+        int zeroes = memfd_create("zeroes", 0);
         assert_int_equal(ftruncate(zeroes, FILE_SIZE), 0);
         struct fixture counter = { .done_count = 0 };
         struct objectstore *rival = memstore_open(f.world, &faults);
@@ -385,14 +382,16 @@ run_keeper(struct fixture *f, struct keeper *keeper, int64_t until_ms)
 static void
 test_old_uploads_are_aborted(void **state)
 {
+    char folder[TEMPDIR_SIZE];
     struct keeper_options options = { .level_interval_ms = { 0, 5000, 0 },
         .level0_retention_ms = 1000000,
         .retention_ms = 60000,
         .deletes = true,
-        .scratch = "/tmp" };
+        .scratch = folder };
     struct fixture f;
 
     (void)state;
+    tempdir_make(folder, "upload");
     setup(&f, 8, NULL);
     leave_behind(&f, NAME);
     leave_behind(&f, "somebody-else's");
@@ -429,6 +428,7 @@ test_old_uploads_are_aborted(void **state)
     assert_int_equal(f.store->requests[OBJECTSTORE_LIST], lists + 6);
     keeper_free(keeper);
     teardown(&f);
+    tempdir_remove(folder);
 }
 
 int
