@@ -24,6 +24,7 @@
 #include "server/base/random.h"
 
 #include "replication/filestore.h"
+#include "replication/folder.h"
 
 #define LIST_COUNT_MAX 1000
 #define COPY_SIZE 65536
@@ -86,23 +87,6 @@ make_folders(char *path, size_t root_len)
             return STATUS_IO;
     }
     return STATUS_OK;
-}
-
-static enum status
-sync_folder(const char *path)
-{
-    char folder[PATH_MAX];
-    enum status status = STATUS_OK;
-
-    snprintf(folder, sizeof(folder), "%s", path);
-    *strrchr(folder, '/') = '\0';
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return STATUS_IO;
-    if (fsync(fd) != 0)
-        status = STATUS_IO;
-    close(fd);
-    return status;
 }
 
 static bool
@@ -186,7 +170,7 @@ run_put(struct filestore *files, struct objectstore_request *request)
         fail(request, "naming the object");
     if (rc != 0 || request->if_none_match)
         unlink(temporary);
-    if (rc == 0 && sync_folder(path) != STATUS_OK)
+    if (rc == 0 && folder_sync(path) != STATUS_OK)
         fail(request, "syncing the folder");
     files->base.bytes_sent +=
         request->body_fd >= 0 ? request->body_size : request->body.len;

@@ -384,12 +384,15 @@ outbox_remove_first(struct outbox *outbox)
 enum status
 outbox_clear(struct outbox *outbox)
 {
+    if (outbox->count == 0)
+        return STATUS_OK;
     while (outbox->count > 0) {
         enum status status = outbox_remove_first(outbox);
         if (status != STATUS_OK)
             return status;
     }
-    return STATUS_OK;
+    /* What belongs to another history must not come back. */
+    return fsync(outbox->folder_fd) == 0 ? STATUS_OK : STATUS_IO;
 }
 
 enum status

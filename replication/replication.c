@@ -33,6 +33,7 @@
 
 #include "replication/replication.h"
 #include "replication/startup.h"
+#include "replication/startupposition.h"
 #include "replication/take.h"
 #include "storage/tap.h"
 
@@ -98,6 +99,27 @@ folder_of(const char *path)
     return folder;
 }
 
+static enum status
+look(struct replication *replication, volatile int *stop, struct buf *error)
+{
+    const struct objectstore_options *store = &replication->options.store;
+    struct buf bucket = BUF_INIT;
+
+    buf_append_text(&bucket, store->url);
+    if (store->endpoint != NULL)
+        buf_printf(&bucket, " at %s", store->endpoint);
+    buf_append_byte(&bucket, '\0');
+    struct startup_options options = { .store = replication->store,
+        .bucket = bucket.data,
+        .outbox = replication->outbox,
+        .database_path = replication->database_path,
+        .unsafe_no_fencing = replication->options.unsafe_no_fencing,
+        .stop = stop };
+    enum status status = startup_run(&options, &replication->startup, error);
+    buf_fini(&bucket);
+    return status;
+}
+
 enum status
 replication_prepare(struct replication **answer,
     const struct replication_options *options, volatile int *stop,
@@ -121,9 +143,7 @@ replication_prepare(struct replication **answer,
         status =
             outbox_open(&replication->outbox, options->database_path, error);
     if (status == STATUS_OK)
-        status = startup_run(replication->store, replication->outbox,
-            replication->database_path, options->unsafe_no_fencing, stop,
-            &replication->startup, error);
+        status = look(replication, stop, error);
     if (status != STATUS_OK) {
         replication_free(replication);
         return status;
@@ -348,6 +368,21 @@ replication_was_restored(const struct replication *replication)
     return replication->startup.was_restored;
 }
 
+bool
+replication_is_disposable(const struct replication *replication)
+{
+    return replication->startup.mark != NULL;
+}
+
+enum status
+replication_settle(struct replication *replication)
+{
+    struct unowned *mark = replication->startup.mark;
+
+    replication->startup.mark = NULL;
+    return mark == NULL ? STATUS_OK : unowned_remove(mark);
+}
+
 int
 replication_report_fd(const struct replication *replication)
 {
@@ -423,7 +458,7 @@ replication_stop(struct replication *replication, bool is_clean)
         shipper_position(replication->shipper, true, &txid, &position) &&
         tap_is_same_wal(&position, &current) &&
         position.offset == current.offset &&
-        startup_write_position(replication->database_path, txid) != STATUS_OK)
+        startupposition_write(replication->database_path, txid) != STATUS_OK)
         log_warning("bucket: the position could not be noted; the next start "
                     "compares the database with the bucket");
 }
@@ -441,6 +476,7 @@ replication_free(struct replication *replication)
     keeper_free(replication->keeper);
     shipper_free(replication->shipper);
     outbox_close(replication->outbox);
+    unowned_close(replication->startup.mark);
     objectstore_close(replication->store);
     while (replication_next_report(replication, &report))
         continue;

@@ -9,6 +9,7 @@
  * then the store is opened with the tap, the takeover transaction is committed,
  * and
  *   replication_start()     ships it; who wins that PUT owns the prefix
+ *   replication_settle()    once it is won, and before anybody is served
  */
 #ifndef WALDEN_REPLICATION_REPLICATION_H
 #define WALDEN_REPLICATION_REPLICATION_H
@@ -43,6 +44,17 @@ MUST_CHECK enum status replication_prepare(struct replication **replication,
 
 /* Was the local file made from the bucket just now? */
 bool replication_was_restored(const struct replication *replication);
+
+/*
+ * Was it made by this start, with nobody served from it?  Then, if the prefix
+ * is not won, the next replication_prepare() removes it (unowned.h).
+ */
+bool replication_is_disposable(const struct replication *replication);
+/*
+ * The prefix is owned: from now on the local database counts.
+ * Fails: STATUS_IO; nobody may be served.
+ */
+MUST_CHECK enum status replication_settle(struct replication *replication);
 
 /* Start SHIP on this tap (whose store is open). */
 void replication_start(struct replication *replication, struct tap *tap);

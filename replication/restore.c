@@ -21,10 +21,12 @@
 
 #include "server/base/check.h"
 #include "server/base/clock.h"
+#include "server/base/faultpoint.h"
 #include "server/base/log.h"
 #include "server/base/memory.h"
 
 #include "replication/backoff.h"
+#include "replication/folder.h"
 #include "replication/ltx.h"
 #include "replication/restore.h"
 #include "replication/restorefetch.h"
@@ -237,28 +239,6 @@ quick_check(const char *path, struct buf *error)
     return status;
 }
 
-static enum status
-sync_folder_of(const char *path)
-{
-    char folder[PATH_MAX];
-    char *slash;
-
-    snprintf(folder, sizeof(folder), "%s", path);
-    slash = strrchr(folder, '/');
-    if (slash == NULL)
-        strcpy(folder, ".");
-    else if (slash == folder)
-        slash[1] = '\0';
-    else
-        *slash = '\0';
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return STATUS_IO;
-    int rc = fsync(fd);
-    close(fd);
-    return rc == 0 ? STATUS_OK : STATUS_IO;
-}
-
 /* fsync, beside the check. */
 static void *
 run_sync(void *arg)
@@ -287,12 +267,18 @@ finish_file(struct restore *restore, const char *temporary, const char *path)
         buf_printf(restore->error, "%s: it cannot be synced", temporary);
         return STATUS_IO;
     }
+    if (restore->options->before_naming != NULL)
+        status =
+            restore->options->before_naming(temporary, restore->options->arg);
+    if (status != STATUS_OK)
+        return status;
     if (link(temporary, path) != 0) {
         buf_printf(restore->error, "%s: %s", path, strerror(errno));
         return errno == EEXIST ? STATUS_EXISTS : STATUS_IO;
     }
+    FAULT_POINT("restore.named");
     unlink(temporary);
-    return sync_folder_of(path);
+    return folder_sync(path);
 }
 
 /* One try with the files that are there now. */

@@ -21,6 +21,11 @@ struct restore_options {
     bool with_quick_check; /* PRAGMA quick_check at the end */
     /* Called now and then: bytes fetched of total. May be NULL. */
     void (*progress)(uint64_t done, uint64_t total, void *arg);
+    /*
+     * Called when the file is whole and synced, before it gets its name.  What
+     * fails ends the restore.  May be NULL.
+     */
+    enum status (*before_naming)(const char *temporary, void *arg);
     void *arg;
 };
 struct restore_result {

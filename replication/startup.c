@@ -17,11 +17,13 @@
 #include "server/base/memory.h"
 
 #include "replication/backoff.h"
-#include "replication/crc64.h"
 #include "replication/layout.h"
 #include "replication/restore.h"
 #include "replication/startup.h"
 #include "replication/startuplocal.h"
+#include "replication/startupmark.h"
+#include "replication/startupposition.h"
+#include "replication/startuprefuse.h"
 
 #define PROBE_NAME "walden-fence-probe"
 #define PROBE_BODY                                              \
@@ -29,25 +31,7 @@
     "whether the store refuses a second writer.\n"
 #define COMPARE_BLOCK_SIZE (1024 * 1024)
 #define FETCH_SIZE (8 * 1024 * 1024) /* of an object at once */
-#define POSITION_SUFFIX "-position"
 #define COMPARE_SUFFIX "-compare"
-#define WAYS_OUT                                                               \
-    " Either move the local files away and start again, to continue from the " \
-    "bucket; or point bucket-url at an empty prefix, to begin a new history "  \
-    "with the local state."
-
-struct startup {
-    struct objectstore *store;
-    struct outbox *outbox;
-    const char *path;
-    volatile int *stop;
-    struct startup_result *result;
-    struct buf *error;
-    struct layout_file *files;
-    size_t count;
-    uint64_t newest;            /* txid in the bucket; 0: empty */
-    struct layout_file newest0; /* newest level-0 file; txid 0: none */
-};
 
 /* ---- asking the bucket, patiently --------------------------------------- */
 
@@ -163,122 +147,6 @@ fetch(struct startup *startup, const char *name, uint64_t from, uint64_t len,
     return status;
 }
 
-/* ---- refusing ----------------------------------------------------------- */
-
-static enum status
-refuse(struct startup *startup, const char *why)
-{
-    buf_printf(startup->error,
-        "the local database and the bucket do not belong together: "
-        "%s." WAYS_OUT,
-        why);
-    return STATUS_CONFLICT;
-}
-
-/*
- * ---- the position -------------------------------------------------------
- *
- * "<database>-position" says: the database file alone, without any WAL, is the
- * state at a txid.  A clean stop writes it; so does a start that finds an empty
- * WAL, since nothing would connect the new one's salts with the history until
- * the first of its frames was shipped.  It holds as long as the file was not
- * touched: a checkpoint comes after its frames were taken (B2), so the newest
- * txid is another one then, even if a power cut lost the file's new times.
- */
-
-struct fingerprint {
-    uint64_t size, modified_ns, first_page;
-};
-
-static bool
-take_fingerprint(const char *path, struct fingerprint *print)
-{
-    char page[4096];
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got;
-
-    if (fd < 0)
-        return false;
-    got = pread(fd, page, sizeof(page), 0);
-    bool is_taken = got > 0 && fstat(fd, &st) == 0;
-    close(fd);
-    if (!is_taken)
-        return false;
-    print->size = (uint64_t)st.st_size;
-    print->modified_ns =
-        (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
-    print->first_page = crc64_update(0, page, (size_t)got);
-    return true;
-}
-
-enum status
-startup_write_position(const char *database_path, uint64_t txid)
-{
-    char path[PATH_MAX], temporary[PATH_MAX], text[256];
-    struct fingerprint print;
-
-    if (!take_fingerprint(database_path, &print))
-        return STATUS_IO;
-    snprintf(path, sizeof(path), "%s" POSITION_SUFFIX, database_path);
-    int len = snprintf(text, sizeof(text),
-        "walden-position 1\ntxid %" PRIu64 "\nsize %" PRIu64
-        "\nmodified %" PRIu64 "\npage1 %016" PRIx64 "\n",
-        txid, print.size, print.modified_ns, print.first_page);
-    snprintf(temporary, sizeof(temporary), "%s" POSITION_SUFFIX ".tmp",
-        database_path);
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0)
-        return STATUS_IO;
-    bool is_written = write(fd, text, (size_t)len) == len && fsync(fd) == 0;
-    close(fd);
-    if (is_written && rename(temporary, path) == 0)
-        return STATUS_OK;
-    unlink(temporary);
-    return STATUS_IO;
-}
-
-/* Does the local file, without its WAL, hold txid? */
-static bool
-has_position(const struct startup *startup, uint64_t txid)
-{
-    char path[PATH_MAX];
-    struct fingerprint noted, now;
-    uint64_t noted_txid;
-
-    snprintf(path, sizeof(path), "%s" POSITION_SUFFIX, startup->path);
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return false;
-    int fields = fscanf(file,
-        "walden-position 1 txid %" SCNu64 " size %" SCNu64 " modified %" SCNu64
-        " page1 %" SCNx64,
-        &noted_txid, &noted.size, &noted.modified_ns, &noted.first_page);
-    fclose(file);
-    return fields == 4 && noted_txid == txid &&
-           take_fingerprint(startup->path, &now) && now.size == noted.size &&
-           now.modified_ns == noted.modified_ns &&
-           now.first_page == noted.first_page;
-}
-
-/* The history continues at start: have the position say so, or nothing. */
-static void
-set_position(const struct startup *startup)
-{
-    const struct shipper_start *start = &startup->result->start;
-    char path[PATH_MAX];
-
-    if (start->txid > 0 && start->taken.offset == 0 && !start->needs_image) {
-        if (!has_position(startup, start->txid) &&
-            startup_write_position(startup->path, start->txid) != STATUS_OK)
-            log_warning("bucket: the position could not be noted; a start "
-                        "after a crash may not find it");
-        return;
-    }
-    snprintf(path, sizeof(path), "%s" POSITION_SUFFIX, startup->path);
-    unlink(path);
-}
-
 /* ---- comparing everything ----------------------------------------------- */
 
 /*
@@ -351,7 +219,7 @@ compare_with_bucket(struct startup *startup)
         status = checkpoint_local(startup);
     if (status == STATUS_OK && !is_equal &&
         !are_files_equal(path, startup->path))
-        status = refuse(startup,
+        status = startuprefuse(startup,
             "neither is what the other was at its newest transaction; the "
             "local one is behind or has gone another way");
     unlink(path);
@@ -391,7 +259,7 @@ drop_shipped_outbox(struct startup *startup)
         if (status != STATUS_OK && status != STATUS_NOT_FOUND)
             return status;
         if (!is_same)
-            return refuse(startup,
+            return startuprefuse(startup,
                 "another server has written on while this one had "
                 "transactions to ship");
         status = outbox_remove_first(startup->outbox);
@@ -410,10 +278,10 @@ decide_with_outbox(struct startup *startup)
     bool is_same_wal;
 
     if (first->txid != startup->newest + 1)
-        return refuse(
+        return startuprefuse(
             startup, "the bucket lacks transactions that were shipped to it");
     start->txid = last->txid;
-    if (has_position(startup, last->txid))
+    if (startupposition_holds(startup->path, last->txid))
         return STATUS_OK;
     bool does_continue = startuplocal_does_wal_continue(
         startup->path, &last->header, &start->taken, &is_same_wal);
@@ -423,7 +291,7 @@ decide_with_outbox(struct startup *startup)
         start->taken = (struct tap_position){ 0 };
     if ((!does_continue && startuplocal_has_wal(startup->path)) ||
         !startuplocal_does_file_hold(startup->path, startup->outbox))
-        return refuse(startup,
+        return startuprefuse(startup,
             "the outbox and the local write-ahead log do not fit together");
     return STATUS_OK;
 }
@@ -504,7 +372,7 @@ decide_with_history(struct startup *startup)
 
     start->txid = startup->newest;
     start->taken = (struct tap_position){ 0 };
-    if (has_position(startup, startup->newest))
+    if (startupposition_holds(startup->path, startup->newest))
         return STATUS_OK;
     status = look_into_wal(startup, &does_continue);
     if (status != STATUS_OK || does_continue)
@@ -515,23 +383,23 @@ decide_with_history(struct startup *startup)
 static void
 log_progress(uint64_t done, uint64_t total, void *arg)
 {
-    int *percent = arg;
+    struct startup *startup = arg;
     int now = total == 0 ? 100 : (int)(done * 100 / total);
 
-    if (now / 10 == *percent / 10)
+    if (now / 10 == startup->percent / 10)
         return;
-    *percent = now;
+    startup->percent = now;
     log_notice("bucket: restoring, %d%% of %" PRIu64 " bytes", now, total);
 }
 
 static enum status
 restore_local(struct startup *startup)
 {
-    int percent = 0;
     struct restore_options options = { .to_txid = startup->newest,
         .with_quick_check = true,
         .progress = log_progress,
-        .arg = &percent };
+        .before_naming = startupmark_write_restored,
+        .arg = startup };
     struct restore_result result;
     int64_t started = clock_monotonic_us();
     char wal[PATH_MAX];
@@ -539,13 +407,20 @@ restore_local(struct startup *startup)
     enum status status;
 
     if (outbox_count(startup->outbox) > 0)
-        return refuse(startup,
+        return startuprefuse(startup,
             "the database file is gone but its outbox holds transactions "
             "that the bucket lacks");
     snprintf(wal, sizeof(wal), "%s-wal", startup->path);
     if (stat(wal, &st) == 0 && st.st_size > 0)
-        return refuse(startup,
+        return startuprefuse(startup,
             "the database file is gone but its write-ahead log is there");
+    /* A file without a byte was only about to become one. */
+    if (lstat(startup->path, &st) == 0 && S_ISREG(st.st_mode) &&
+        st.st_size == 0)
+        (void)unlink(startup->path);
+    status = startupmark_begin(startup);
+    if (status != STATUS_OK)
+        return status;
     log_notice(
         "bucket: restoring the database at txid %" PRIu64, startup->newest);
     status = restore_run(
@@ -576,7 +451,7 @@ decide_with_loss(struct startup *startup)
     enum status status = STATUS_OK;
 
     if (startup->newest < loss->txid)
-        return refuse(
+        return startuprefuse(
             startup, "the bucket lacks transactions that were shipped to it");
     for (uint64_t txid = loss->txid + 1;
          txid <= startup->newest && status == STATUS_OK; txid++) {
@@ -592,7 +467,7 @@ decide_with_loss(struct startup *startup)
             outbox_is_lost_node(startup->outbox, header.node_id);
         buf_fini(&answer);
         if ((status == STATUS_OK || status == STATUS_NOT_FOUND) && !is_own)
-            status = refuse(startup,
+            status = startuprefuse(startup,
                 "another server has written on while this one had an image "
                 "of its database to ship");
     }
@@ -632,7 +507,10 @@ decide(struct startup *startup)
         if (is_present)
             log_notice("bucket: the prefix is empty; a new history begins "
                        "with the local database");
-        return begin_history(startup);
+        status = begin_history(startup);
+        return status == STATUS_OK && !is_present
+                   ? startupmark_begin_database(startup)
+                   : status;
     }
     if (outbox_find_loss(startup->outbox) != NULL)
         return decide_with_loss(startup);
@@ -644,33 +522,49 @@ decide(struct startup *startup)
     return decide_with_history(startup);
 }
 
+static enum status
+probe(struct startup *startup, bool unsafe_no_fencing)
+{
+    bool *can_fence = &startup->result->can_fence;
+    enum status status = probe_fence(startup, can_fence);
+
+    if (status != STATUS_OK || *can_fence || unsafe_no_fencing)
+        return status;
+    buf_append_text(startup->error,
+        "the object store does not honour If-None-Match, so two servers "
+        "could write to one prefix without noticing. Use another store, "
+        "or set 'unsafe-no-fencing yes' and make sure of it yourself.");
+    return STATUS_UNSUPPORTED;
+}
+
 enum status
-startup_run(struct objectstore *store, struct outbox *outbox,
-    const char *database_path, bool unsafe_no_fencing, volatile int *stop,
+startup_run(const struct startup_options *options,
     struct startup_result *result, struct buf *error)
 {
-    struct startup startup = { .store = store,
-        .outbox = outbox,
-        .path = database_path,
-        .stop = stop,
+    struct startup startup = { .store = options->store,
+        .bucket = options->bucket,
+        .outbox = options->outbox,
+        .path = options->database_path,
+        .stop = options->stop,
         .result = result,
         .error = error };
     enum status status = list_files(&startup);
 
     *result = (struct startup_result){ 0 };
     if (status == STATUS_OK)
-        status = probe_fence(&startup, &result->can_fence);
-    if (status == STATUS_OK && !result->can_fence && !unsafe_no_fencing) {
-        buf_append_text(error,
-            "the object store does not honour If-None-Match, so two servers "
-            "could write to one prefix without noticing. Use another store, "
-            "or set 'unsafe-no-fencing yes' and make sure of it yourself.");
-        status = STATUS_UNSUPPORTED;
-    }
+        status = probe(&startup, options->unsafe_no_fencing);
+    if (status == STATUS_OK)
+        status = startupmark_end_earlier(&startup);
     if (status == STATUS_OK)
         status = decide(&startup);
     if (status == STATUS_OK)
-        set_position(&startup);
+        status = startupmark_settle(&startup);
+    if (status == STATUS_OK) {
+        startupposition_set(startup.path, &result->start);
+        result->mark = startup.mark;
+    } else {
+        unowned_close(startup.mark);
+    }
     memory_free(startup.files);
     return status;
 }

@@ -15,13 +15,12 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <event2/event.h>
 
-#include "replication/outbox.h"
 #include "replication/replication.h"
+#include "replication/unowned.h"
 #include "server/base/check.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
@@ -50,9 +49,8 @@ struct bucket {
     struct gather gather;
     int64_t ask_us; /* when to tell it of newer ones; INT64_MAX: not known */
     uint64_t epoch;
-    bool is_owner;   /* the takeover was won */
-    bool is_lost;    /* ... or lost, before anybody was served */
-    bool was_absent; /* there was no local database */
+    bool is_owner; /* the takeover was won */
+    bool is_lost;  /* ... or lost, before anybody was served */
 };
 
 /* ---- options ------------------------------------------------------------- */
@@ -127,6 +125,18 @@ fill_options(const struct config *config, struct replication_options *options)
 
 static volatile int never_stop; /* a signal ends the process while we wait */
 
+/* Without a bucket what lies here is served as it is, wherever it came from. */
+static enum status
+keep_local(const char *database_path)
+{
+    struct buf error = BUF_INIT;
+    enum status status = unowned_forget(database_path, &error);
+    if (status != STATUS_OK)
+        log_warning("%.*s", (int)error.len, error.data);
+    buf_fini(&error);
+    return status;
+}
+
 enum status
 bucket_prepare(struct server *srv, struct store_options *store_options)
 {
@@ -135,7 +145,7 @@ bucket_prepare(struct server *srv, struct store_options *store_options)
     struct buf error = BUF_INIT;
     if (config->bucket_url == NULL) {
         if (config->durability != CONFIG_DURABILITY_BUCKET)
-            return STATUS_OK;
+            return keep_local(config->dbfilename);
         log_warning("%s", BUCKET_MISSING);
         return STATUS_INVALID;
     }
@@ -155,9 +165,6 @@ bucket_prepare(struct server *srv, struct store_options *store_options)
     (void)snprintf(
         bucket->database_path, size, "%s/%s", folder, config->dbfilename);
     options.database_path = bucket->database_path;
-    struct stat st;
-    bucket->was_absent =
-        stat(bucket->database_path, &st) != 0 || st.st_size == 0;
     enum status status = replication_prepare(
         &bucket->replication, &options, &never_stop, &error);
     if (status != STATUS_OK) {
@@ -237,6 +244,12 @@ bucket_take_over(struct server *srv)
         if (bucket->is_lost)
             return STATUS_CONFLICT;
     }
+    status = replication_settle(bucket->replication);
+    if (status != STATUS_OK) {
+        log_warning(
+            "bucket: %s-unowned cannot be removed", bucket->database_path);
+        return status;
+    }
     bucket->is_owner = true;
     log_notice("bucket: this server owns the prefix");
     return STATUS_OK;
@@ -260,39 +273,7 @@ bucket_watch(struct server *srv)
 bool
 bucket_is_disposable(const struct server *srv)
 {
-    return srv->bucket->was_absent;
-}
-
-/* Files that wait there, and the mark of a loss (outbox.h). */
-static void
-remove_outbox(const char *database_path)
-{
-    struct buf error = BUF_INIT;
-    struct outbox *outbox;
-    enum status status = outbox_open(&outbox, database_path, &error);
-    if (status == STATUS_OK) {
-        status = outbox_clear(outbox);
-        if (status == STATUS_OK)
-            status = outbox_end_loss(outbox);
-        outbox_close(outbox);
-    }
-    if (status != STATUS_OK)
-        log_warning("bucket: the outbox of %s could not be emptied: %s",
-            database_path, status_text(status));
-    buf_fini(&error);
-}
-
-void
-bucket_remove_local(const struct server *srv)
-{
-    static const char *const suffixes[] = { "", "-wal", "-shm", "-position" };
-    char path[PATH_MAX];
-    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-        (void)snprintf(
-            path, sizeof(path), "%s%s", srv->config.dbfilename, suffixes[i]);
-        (void)unlink(path);
-    }
-    remove_outbox(srv->config.dbfilename);
+    return replication_is_disposable(srv->bucket->replication);
 }
 
 /* ---- running ------------------------------------------------------------ */

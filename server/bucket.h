@@ -24,18 +24,18 @@ struct store_options;
 #define BUCKET_MISSING \
     "durability bucket needs a bucket, and none is configured"
 
-/* Does nothing if none is configured.  Logs what fails. */
+/* If none is configured the local database counts as it is.  Logs what fails.
+ */
 MUST_CHECK enum status bucket_prepare(
     struct server *server, struct store_options *options);
 /* STATUS_CONFLICT: another server was faster. */
 MUST_CHECK enum status bucket_take_over(struct server *server);
 /*
  * After a lost takeover: is what lies here only what came from the bucket (or
- * an empty new database)?  Nobody has been served from it.
+ * an empty new database)?  Nobody has been served from it, and bucket_prepare()
+ * removes it, once everything is closed.
  */
 bool bucket_is_disposable(const struct server *server);
-/* Then, everything being closed: remove it. */
-void bucket_remove_local(const struct server *server);
 /* The loop runs: have it woken by reports. */
 MUST_CHECK enum status bucket_watch(struct server *server);
 /* Release what the bucket has by now; ends the process when another server */

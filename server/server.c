@@ -318,7 +318,8 @@ open_storage(struct server *srv)
 /*
  * Open the database and, with a bucket, take its prefix over.  A server that
  * died a moment ago may still have an upload under way, which then wins: what
- * was restored here is behind by one, and the next try restores that too.
+ * was restored here is behind by one; the next try throws it away and restores
+ * that too.
  */
 static enum status
 open_and_own(struct server *srv)
@@ -337,7 +338,6 @@ open_and_own(struct server *srv)
         bucket_close(srv, false);
         if (!may_retry)
             return status;
-        bucket_remove_local(srv);
         log_notice("bucket: starting over");
     }
 }

@@ -18,6 +18,7 @@
 #include "replication/ltx.h"
 #include "replication/objectstore.h"
 #include "replication/restore.h"
+#include "replication/unowned.h"
 #include "server/base/buf.h"
 #include "server/base/clock.h"
 #include "server/base/memory.h"
@@ -225,7 +226,10 @@ tool_restore(struct objectstore *store, struct arguments *arguments)
     int code = EXIT_SUCCESS;
 
     arguments->restore.with_quick_check = true;
-    if (run_restore(store, arguments->words[1], &arguments->restore, &result,
+    /* What a person puts there is not what a start left that was killed. */
+    if ((access(arguments->words[1], F_OK) != 0 &&
+            unowned_forget(arguments->words[1], &error) != STATUS_OK) ||
+        run_restore(store, arguments->words[1], &arguments->restore, &result,
             &error) != STATUS_OK)
         code = fail(&error);
     buf_fini(&error);

@@ -264,6 +264,71 @@ def test_secrets_stay_secret(begin, bucket, tmp_path):
         server.remove()
 
 
+def killed_before_it_owns(begin, where, proxy):
+    """A server that has restored, committed its takeover and was killed before
+    the upload arrived; then another one took over and served."""
+    direct = place.Place(where.client, where.bucket)
+    first = begin(direct, durability="bucket")
+    assert first.connect().call("SET", "a", "1") == b"OK"
+    first.kill()
+    proxy.rule("hang", method="PUT", path="/0000/")
+    late = where.server(durability="bucket")
+    late.spawn()
+    place.wait_until("it takes over", lambda: "taking over" in late.tail())
+    late.kill()
+    second = begin(direct, durability="bucket")
+    assert second.connect().call("SET", "a", "2") == b"OK"
+    second.kill()
+    proxy.clear()
+    return late
+
+
+def test_a_killed_start_needs_nobody(begin, behind_proxy, proxy):
+    """What it had restored was served to nobody: it is restored again."""
+    late = killed_before_it_owns(begin, behind_proxy, proxy)
+    mark = os.path.join(late.folder, "walden.db-unowned")
+    try:
+        assert os.path.exists(mark)
+        late.start(timeout=60)
+        assert late.connect().call("GET", "a") == b"2"
+        assert "never came to own" in late.tail(100)
+        assert not os.path.exists(mark)
+        assert late.connect().call("SET", "a", "3") == b"OK"
+        late.kill()
+        late.start(timeout=60)
+        assert late.connect().call("GET", "a") == b"3"
+    finally:
+        late.remove()
+
+
+def test_what_was_served_without_a_bucket_stays(begin, behind_proxy, proxy):
+    late = killed_before_it_owns(begin, behind_proxy, proxy)
+    alone = servers.Server(servers.WALDEN, {}, folder=late.folder)
+    try:
+        alone.start()
+        assert alone.connect().call("GET", "a") == b"1"
+        assert alone.connect().call("SET", "b", "acknowledged") == b"OK"
+        alone.kill()
+        refusal(late, "do not belong together")
+        # It says who stands where: the second server's takeover and its SET.
+        assert "The bucket's newest txid is " in late.tail()
+        assert "by node " in late.tail()
+        alone.start()
+        assert alone.connect().call("GET", "b") == b"acknowledged"
+    finally:
+        alone.kill()
+        late.remove()
+
+
+def test_a_restore_by_hand_ends_the_mark(begin, bucket, tmp_path):
+    begin(bucket).kill()
+    mark = tmp_path / "walden.db-unowned"
+    mark.write_text("walden-unowned 1\n")
+    done = bucket.tool("restore", bucket.url, str(tmp_path / "walden.db"))
+    assert done.returncode == 0, done.stderr
+    assert not mark.exists()
+
+
 def test_handover_loses_nothing(begin, bucket):
     """SIGTERM under load; the next machine continues."""
     server = begin(bucket, bucket_sync_interval=5000)

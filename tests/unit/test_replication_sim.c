@@ -46,6 +46,7 @@
 #include "replication/restore.h"
 #include "replication/shipper.h"
 #include "replication/startup.h"
+#include "replication/startupposition.h"
 #include "replication/take.h"
 #include "server/base/check.h"
 #include "server/base/log.h"
@@ -77,6 +78,7 @@ struct server {
     sqlite3_stmt *read; /* under way: a checkpoint is partial meanwhile */
     struct tap *tap;
     struct outbox *outbox;
+    struct unowned *mark;
     struct objectstore *store;
     struct shipper *shipper;
     struct keeper *keeper;
@@ -366,8 +368,12 @@ look_around(struct server *server, struct startup_result *result)
     enum status status;
 
     CHECK(outbox_open(&server->outbox, server->path, &error) == STATUS_OK);
-    status = startup_run(server->sim->clean, server->outbox, server->path,
-        false, &stop, result, &error);
+    struct startup_options options = { .store = server->sim->clean,
+        .bucket = "the world",
+        .outbox = server->outbox,
+        .database_path = server->path,
+        .stop = &stop };
+    status = startup_run(&options, result, &error);
     buf_append_byte(&error, '\0');
     if (status != STATUS_OK) {
         if (status != STATUS_CONFLICT)
@@ -404,6 +410,7 @@ start_server(struct server *server)
         CHECK(look_around(server, &result) == STATUS_OK);
     }
     total_losses += result.start.needs_image ? 1 : 0;
+    server->mark = result.mark;
     server->life_number = sim->life_count++;
     server->life = &sim->lives[server->life_number];
     open_database(server);
@@ -458,6 +465,8 @@ end_life(struct server *server, bool is_clean)
     shipper_free(server->shipper);
     objectstore_close(server->store);
     outbox_close(server->outbox);
+    unowned_close(server->mark);
+    server->mark = NULL;
     if (server->read != NULL)
         turn_reader(server);
     CHECK(sqlite3_close(server->reader) == SQLITE_OK);
@@ -467,7 +476,7 @@ end_life(struct server *server, bool is_clean)
     CHECK(sqlite3_close(server->db) == SQLITE_OK);
     tap_free(server->tap);
     if (is_clean)
-        CHECK(startup_write_position(server->path, server->shipped_txid) ==
+        CHECK(startupposition_write(server->path, server->shipped_txid) ==
               STATUS_OK);
     server->life = NULL;
     server->died_ms = server->sim->now_ms;
@@ -488,6 +497,10 @@ note_acks(struct server *server)
         give_up(sim, "the shipped position went back");
     if (status.shipped_txid == server->shipped_txid)
         return;
+    if (server->mark != NULL) {
+        CHECK(unowned_remove(server->mark) == STATUS_OK);
+        server->mark = NULL;
+    }
     for (uint64_t t = server->shipped_txid + 1; t <= status.shipped_txid; t++) {
         CHECK(t < TXID_MAX);
         if (sim->acked_by[t] != 0)

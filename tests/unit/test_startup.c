@@ -36,6 +36,8 @@ struct fixture {
     struct outbox *outbox;
     uint64_t txid;
     struct startup_result result;
+    const char *bucket; /* as the start is told */
+    char error[1024];   /* of the last start */
 };
 
 static void
@@ -92,6 +94,7 @@ set_up(void **state)
     tempdir_make(f->folder, "startup");
     snprintf(f->path, sizeof(f->path), "%s/a.db", f->folder);
     snprintf(f->wal, sizeof(f->wal), "%s-wal", f->path);
+    f->bucket = "here";
     f->world = memworld_new(1);
     f->store = memstore_open(f->world, NULL);
     f->tap = tap_new(f->path);
@@ -107,6 +110,7 @@ tear_down(void **state)
 {
     struct fixture *f = *state;
 
+    unowned_close(f->result.mark);
     outbox_close(f->outbox);
     tap_free(f->tap);
     sqlite3_close(f->db);
@@ -185,9 +189,14 @@ start(struct fixture *f)
     volatile int stop = 0;
 
     open_outbox(f);
-    enum status status = startup_run(
-        f->store, f->outbox, f->path, false, &stop, &f->result, &error);
+    struct startup_options options = { .store = f->store,
+        .bucket = f->bucket,
+        .outbox = f->outbox,
+        .database_path = f->path,
+        .stop = &stop };
+    enum status status = startup_run(&options, &f->result, &error);
     buf_append_byte(&error, '\0');
+    snprintf(f->error, sizeof(f->error), "%s", error.data);
     if (status != STATUS_OK)
         print_message("%s\n", error.data);
     buf_fini(&error);
@@ -404,6 +413,56 @@ test_state_that_is_not_the_buckets(void **state)
     assert_int_equal(start(f), STATUS_CONFLICT);
 }
 
+/* ---- refusing ------------------------------------------------------------ */
+
+/* Whoever reads it must be able to choose. */
+static void
+test_refusal_says_where_both_stand(void **state)
+{
+    struct fixture *f = *state;
+
+    execute(f, "INSERT INTO t VALUES(1, zeroblob(3000))");
+    take_to_bucket(f);
+    empty_wal(f);
+    crash(f);
+    assert_int_equal(start(f), STATUS_OK); /* notes the position */
+    outbox_close(f->outbox);
+    open_database(f);
+    execute(f, "INSERT INTO t VALUES(2, zeroblob(3000))");
+    take_to_bucket(f);
+    execute(f, "INSERT INTO t VALUES(3, zeroblob(3000))");
+    take_to_bucket(f);
+    close_database(f);
+    begin_another_wal(f, "INSERT INTO t VALUES(2, zeroblob(3001))");
+    assert_int_equal(start(f), STATUS_CONFLICT);
+    assert_non_null(strstr(f->error,
+        "The bucket's newest txid is 3, written 1970-01-01T00:00:01Z by node "
+        "0000000000000007 (0000/0000000000000003-0000000000000003.ltx)."));
+    assert_non_null(strstr(f->error,
+        "The local database was at txid 1 when that was last noted."));
+    assert_non_null(strstr(f->error, "point bucket-url at an empty prefix"));
+}
+
+static void
+test_refusal_says_what_waits(void **state)
+{
+    struct fixture *f = *state;
+
+    execute(f, "INSERT INTO t VALUES(1, zeroblob(3000))");
+    take_to_bucket(f);
+    f->txid += 5;
+    execute(f, "INSERT INTO t VALUES(2, zeroblob(3000))");
+    take_to_outbox(f);
+    execute(f, "INSERT INTO t VALUES(3, zeroblob(3000))");
+    take_to_outbox(f);
+    crash(f);
+    assert_int_equal(start(f), STATUS_CONFLICT);
+    assert_non_null(strstr(f->error, "The bucket's newest txid is 1,"));
+    assert_non_null(strstr(f->error,
+        "The local outbox has txid 7 to 8, the last one made by node "
+        "0000000000000007."));
+}
+
 /* ---- a WAL that is gone -------------------------------------------------- */
 
 static void
@@ -462,6 +521,10 @@ main(void)
             test_state_that_is_the_buckets_without_its_wal, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             test_state_that_is_not_the_buckets, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_refusal_says_where_both_stand, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_refusal_says_what_waits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             test_wal_emptied_after_the_last_take, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
