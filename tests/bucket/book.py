@@ -117,6 +117,7 @@ class Book:
         self.base = 0              # the counter at the last check
         self.chapter = 0           # each check begins a new log
         self.shown = 0             # largest counter a reader was shown
+        self.begun = None          # the counter in a check that broke off
         self.units = 0             # acknowledged, ever
         self.lost = 0              # of these
         self.lost_age = 0.0        # seconds before `ended`, the oldest of them
@@ -195,10 +196,16 @@ class Book:
     # ---- checking ----------------------------------------------------------
 
     def check(self, port, may_lose=False):
-        """Compare with the server; what is there is from now on the truth."""
+        """Compare with the server; what is there is from now on the truth.
+        When the server goes away meanwhile nothing has changed in the book:
+        the check can be made again."""
         connection = servers.Connection(port)
         try:
             total = int(connection.call("GET", "total") or 0)
+            if self.begun not in (None, total):
+                raise Lost(f"a check that broke off found {self.begun}, the "
+                           f"next one {total}")
+            self.begun = total
             log = [tuple(int(part) for part in entry.split(b":"))
                    for entry in connection.call("LRANGE", self.log(), 0, -1)]
             found = state.read_database(connection, 0)
@@ -214,6 +221,7 @@ class Book:
         for writer in self.writers:
             self._check_writer(writer, present[writer.number], found, may_lose)
         self.base = self.shown = total
+        self.begun = None
         self.chapter += 1
 
     def _check_order(self, log):

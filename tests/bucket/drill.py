@@ -6,7 +6,9 @@ must come from the bucket; compare; write through several connections; lose it.
 Losing is SIGKILL at a random moment or, with a debug build, at the nth passage
 of a fault point; then the folder is deleted.  Some rounds keep the folder (a
 crash of the process, not of the machine), some end with SIGTERM (a handover).
-In some rounds the way to the store is bad (tests/tools/faultproxy.py).
+In some rounds the way to the store is bad (tests/tools/faultproxy.py).  A fault
+point may be passed at any time: also while the server starts or is compared
+with the book.  Then it is started again, in the folder as it was left.
 
 What must hold (book.py checks it):
 
@@ -22,10 +24,10 @@ of `disk`, and fails unless losses are found.
 
 import argparse
 import collections
-import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -68,8 +70,14 @@ class Drill:
         self.book = book.Book(self.rng.getrandbits(64))
         self.points = harness.fault_points("replication", "storage") \
             if "debug" in args.server else []
+        if args.points:
+            self.points = [name for name in self.points
+                           if name.startswith(tuple(args.points.split(",")))]
+            if not self.points:
+                sys.exit(f"no fault point is called {args.points}")
         self.folder = None
         self.server = None
+        self.is_armed = False      # the process that runs has a fault planted
         self.what = "the beginning"
         self.seen = collections.Counter()
         self.downtime = []
@@ -89,36 +97,61 @@ class Drill:
 
     def fault(self):
         """An environment that makes the server die, or none."""
+        if self.args.points:
+            return {"WALDEN_FAULT": f"{self.rng.choice(self.points)}:"
+                                    f"{self.rng.choice((1, 1, 2, 3))}=kill"}
         if not self.points or self.rng.random() < 0.4:
             return {}
         name = self.rng.choice(self.points)
         nth = int(1 + 60 ** self.rng.random() * self.rng.random())
         return {"WALDEN_FAULT": f"{name}:{nth}=kill"}
 
-    def start(self, is_new):
-        """With faults the server may die before it serves: then again.  And
-        what the dead one had sent may arrive while the new one starts: then
-        the new one must see that it lost, and the next one must not."""
-        env = self.fault()
+    def start(self, env):
+        """With faults the server may die before it serves: then again, in the
+        folder as it is.  And what the dead one had sent may arrive while the
+        new one starts: then the new one must see that it lost, and the next
+        one must not."""
         for _ in range(3):
             try:
                 began = time.monotonic()
+                self.is_armed = bool(env)
                 self.server.start(env, timeout=60)
                 self.downtime.append(time.monotonic() - began)
                 return
             except servers.ServerDied as death:
                 if "another server has taken over" in str(death):
                     self.seen["overtaken by the dead"] += 1
-                    if is_new:
-                        shutil.rmtree(self.folder)
-                        os.mkdir(self.folder)
-                elif env and \
-                        self.server.process.returncode == -signal.SIGKILL:
+                elif self.has_met_fault():
                     self.seen["killed at start"] += 1
                 else:
                     raise
             env = {}
         raise book.Lost("three starts, and no owner")
+
+    def has_met_fault(self):
+        """The server is gone: was it the planted fault?"""
+        if not self.is_armed:
+            return False
+        try:
+            return self.server.process.wait(5) == -signal.SIGKILL
+        except subprocess.TimeoutExpired:
+            return False
+
+    def check(self):
+        """If the server dies at its fault point meanwhile, what it found or
+        restored must still be there for the next one in that folder."""
+        try:
+            self.book.check(self.server.port, may_lose=self.may_lose)
+        except (servers.ServerDied, OSError):
+            if not self.has_met_fault():
+                raise
+            self.seen["died in the check"] += 1
+            self.start({})
+            self.book.check(self.server.port, may_lose=self.may_lose)
+        if self.book.lost_age > self.longest_loss:
+            raise book.Lost(f"lost what was acknowledged "
+                            f"{self.book.lost_age:.1f} s before the end")
+        self.book.lost_age = 0.0
 
     def end(self, load):
         """Lose the server.  Answers the way: "term", "crash" or "gone"."""
@@ -146,18 +179,13 @@ class Drill:
     def round(self):
         weather = self.rng.choice(sorted(WEATHER)) \
             if self.rng.random() < 0.6 else "clear"
-        is_new = self.folder is None
-        if is_new:
+        if self.folder is None:
             self.folder = tempfile.mkdtemp(prefix="walden-drill-")
         self.server = self.place.server(self.args.server, self.folder)
         self.server.directives.update(self.directives())
         level = self.server.directives["durability"]
-        self.start(is_new)
-        self.book.check(self.server.port, may_lose=self.may_lose)
-        if self.book.lost_age > self.longest_loss:
-            raise book.Lost(f"lost what was acknowledged "
-                            f"{self.book.lost_age:.1f} s before the end")
-        self.book.lost_age = 0.0
+        self.start(self.fault())
+        self.check()
         for rule in WEATHER[weather]:
             self.proxy.order("rule", **rule)
         load = self.book.begin(self.server.port)
@@ -217,6 +245,10 @@ def main():
                         help="longest load before a loss")
     parser.add_argument("--durability", default="any",
                         choices=("any", "disk", "bucket"))
+    parser.add_argument("--points", metavar="NAMES",
+                        help="have every round die at one of these fault "
+                             "points (beginnings of names, with commas), if "
+                             "it gets there; a debug build")
     parser.add_argument("--self-test", action="store_true")
     args = parser.parse_args()
     if args.seed is None:
@@ -253,7 +285,8 @@ def main():
               f"kept: {drill.folder}, {drill.place.url}\n"
               f"again: {sys.argv[0]} --server {args.server} "
               f"--rounds {args.rounds} --seconds {args.seconds} "
-              f"--durability {args.durability} --seed {args.seed}")
+              f"--durability {args.durability} --seed {args.seed}"
+              + (f" --points {args.points}" if args.points else ""))
     print(f"{args.rounds if failure is None else max(rounds - 1, 0)} passed, "
           f"{int(failure is not None)} failed")
     return int(failure is not None)
