@@ -5,6 +5,10 @@
  * link(2), which fails where something is (If-None-Match), or by rename(2);
  * then the folder is fsynced.  Names ending in ".tmp" are never listed.
  *
+ * A process that is killed in the middle leaves its ".tmp".  To the keeper that
+ * is an upload that was never ended, as another store's parts are: the random
+ * part is the upload's id, and it began when the file was last touched.
+ *
  * Requests run in submit; their completions wait for the poll, so that callers
  * see one behaviour from every kind of store.
  */
@@ -29,6 +33,7 @@
 #define LIST_COUNT_MAX 1000
 #define COPY_SIZE 65536
 #define TEMPORARY ".tmp"
+#define RANDOM_SIZE 16 /* digits */
 
 struct filestore {
     struct objectstore base; /* first */
@@ -146,13 +151,13 @@ write_temporary(const char *path, const struct objectstore_request *request)
 static void
 run_put(struct filestore *files, struct objectstore_request *request)
 {
-    char path[PATH_MAX], temporary[PATH_MAX], random[17];
+    char path[PATH_MAX], temporary[PATH_MAX], random[RANDOM_SIZE + 1];
 
     if (!make_path(files, request->name, path)) {
         request->status = STATUS_INVALID;
         return;
     }
-    random_hex(random, 16);
+    random_hex(random, RANDOM_SIZE);
     snprintf(temporary, sizeof(temporary), "%.*s.%s" TEMPORARY, PATH_MAX - 32,
         path, random);
     if (make_folders(path, strlen(files->root)) != STATUS_OK) {
@@ -249,6 +254,7 @@ run_delete(struct filestore *files, struct objectstore_request *request)
 
 struct listing {
     struct objectstore_request *request;
+    bool is_of_uploads; /* what killed processes left */
     size_t size;
     const char *root;
 };
@@ -287,6 +293,42 @@ is_wanted(const struct listing *listing, const char *name)
            slice_compare(text, request->list_after) > 0;
 }
 
+/* "<object>.<random>.tmp": cut name short to the object's, and say the rest. */
+static bool
+split_temporary(char *name, char id[RANDOM_SIZE + 1])
+{
+    size_t len = strlen(name), tail = 1 + RANDOM_SIZE + strlen(TEMPORARY);
+    char *dot;
+
+    if (len <= tail || name[len - tail] != '.')
+        return false;
+    dot = name + len - tail;
+    if (strspn(dot + 1, "0123456789abcdef") != RANDOM_SIZE ||
+        strcmp(dot + 1 + RANDOM_SIZE, TEMPORARY) != 0)
+        return false;
+    memcpy(id, dot + 1, RANDOM_SIZE);
+    id[RANDOM_SIZE] = '\0';
+    *dot = '\0';
+    return true;
+}
+
+static void
+add_upload(struct listing *listing, char *name, const struct stat *st)
+{
+    struct objectstore_request *request = listing->request;
+    char id[RANDOM_SIZE + 1];
+
+    if (request->entry_count == LIST_COUNT_MAX || !split_temporary(name, id))
+        return;
+    add_entry(listing, name, st);
+    struct objectstore_entry *entry =
+        &request->entries[request->entry_count - 1];
+    entry->upload = memory_copy_text(id);
+    /* Its modification time may be the one that the object is to have. */
+    entry->modified_ms =
+        (int64_t)st->st_ctim.tv_sec * 1000 + st->st_ctim.tv_nsec / 1000000;
+}
+
 /* folder: relative to the root, "" or "a/b/". */
 static enum status
 list_folder(struct listing *listing, const char *folder)
@@ -311,6 +353,8 @@ list_folder(struct listing *listing, const char *folder)
         if (S_ISDIR(st.st_mode)) {
             strcat(name, "/");
             status = list_folder(listing, name);
+        } else if (listing->is_of_uploads) {
+            add_upload(listing, name, &st);
         } else if (is_wanted(listing, name)) {
             add_entry(listing, name, &st);
         }
@@ -331,7 +375,9 @@ compare_entries(const void *a, const void *b)
 static void
 run_list(struct filestore *files, struct objectstore_request *request)
 {
-    struct listing listing = { .request = request, .root = files->root };
+    struct listing listing = { .request = request,
+        .is_of_uploads = request->op == OBJECTSTORE_UPLOAD_LIST,
+        .root = files->root };
 
     request->status = list_folder(&listing, "");
     if (request->status != STATUS_OK) {
@@ -344,6 +390,22 @@ run_list(struct filestore *files, struct objectstore_request *request)
     request->has_more = request->entry_count > LIST_COUNT_MAX;
     while (request->entry_count > LIST_COUNT_MAX)
         memory_free(request->entries[--request->entry_count].name);
+}
+
+static void
+run_abort(struct filestore *files, struct objectstore_request *request)
+{
+    char path[PATH_MAX], temporary[PATH_MAX];
+
+    if (!make_path(files, request->name, path) ||
+        request->upload.len != RANDOM_SIZE) {
+        request->status = STATUS_INVALID;
+        return;
+    }
+    snprintf(temporary, sizeof(temporary), "%.*s.%.*s" TEMPORARY, PATH_MAX - 32,
+        path, RANDOM_SIZE, request->upload.data);
+    if (unlink(temporary) != 0)
+        fail(request, "deleting");
 }
 
 static void
@@ -371,8 +433,8 @@ filestore_submit(struct objectstore *store, struct objectstore_request *request)
         [OBJECTSTORE_UPLOAD_BEGIN] = refuse_upload,
         [OBJECTSTORE_UPLOAD_PART] = refuse_upload,
         [OBJECTSTORE_UPLOAD_END] = refuse_upload,
-        [OBJECTSTORE_UPLOAD_ABORT] = refuse_upload,
-        [OBJECTSTORE_UPLOAD_LIST] = refuse_upload,
+        [OBJECTSTORE_UPLOAD_ABORT] = run_abort,
+        [OBJECTSTORE_UPLOAD_LIST] = run_list,
     };
     struct filestore *files = (struct filestore *)store;
 
@@ -475,6 +537,7 @@ filestore_open(struct objectstore **store,
     }
     struct filestore *files = memory_zalloc(sizeof(*files));
     files->base.ops = &filestore_ops;
+    files->base.leaves_files = true;
     files->root = memory_alloc(len + 1);
     memcpy(files->root, root, len);
     files->root[len] = '\0';

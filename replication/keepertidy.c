@@ -42,7 +42,7 @@ keepertidy_start(struct keeper *keeper)
                   keeper->uploads_left != keeper->store->uploads_left;
 
     if (!is_due || newest_time(keeper) == 0 ||
-        keeper->store->upload_size_min == 0)
+        (keeper->store->upload_size_min == 0 && !keeper->store->leaves_files))
         return false;
     keeper->uploads_left = keeper->store->uploads_left;
     keeper->tidy_at_ms = keeper->now_ms + keeper->options.retention_ms;
@@ -58,7 +58,8 @@ is_of_history(const struct objectstore_entry *entry)
 {
     struct layout_file file;
 
-    return layout_parse_name(slice_from_text(entry->name), &file);
+    return layout_parse_name(slice_from_text(entry->name), &file) ||
+           strcmp(entry->name, LAYOUT_PROBE_NAME) == 0;
 }
 
 /* Begun so long ago that nobody will end it. */

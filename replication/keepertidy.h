@@ -2,13 +2,15 @@
  * keepertidy.h -- the keeper's TIDY: uploads that nobody will end are aborted.
  *
  * A process that was killed in the middle of a large PUT leaves its parts in
- * the store, where they are seen by no LIST and paid for.  A round looks for
+ * the store, where they are seen by no LIST and paid for; where the store is a
+ * folder, in the middle of any PUT, a temporary file.  A round looks for
  * such uploads after its deletes: the first round of a process, one each
  * retention of snapshots, and the next one after an upload of our own was not
  * surely aborted.  Where nothing may be deleted nothing is looked for.
  *
- * Aborted is only what has the name of an LTX file, was begun longer ago than
- * that retention by the store's clock, and is not under way in this
+ * Aborted is only what has the name of an LTX file (or of the probe that each
+ * start writes), was begun longer ago than that retention by the store's clock,
+ * and is not under way in this
  * process; at most KEEPERTIDY_MAX at a time.  A second look tells whether they
  * are gone.
  *

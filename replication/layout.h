@@ -11,6 +11,8 @@
 #include "server/base/buf.h"
 
 #define LAYOUT_NAME_SIZE 64 /* of "0000/...ltx", with a NUL */
+/* Not of the history: what a start asks with whether the store can fence. */
+#define LAYOUT_PROBE_NAME "walden-fence-probe"
 
 struct layout_file {
     unsigned level;

@@ -121,6 +121,7 @@ struct objectstore {
     uint64_t requests[OBJECTSTORE_COUNTERS]; /* sent, by op: for INFO */
     uint64_t bytes_sent, bytes_received;
     /* Set by a kind that knows uploads; 0: it does not. */
+    bool leaves_files;        /* after SIGKILL; they are listed as uploads */
     uint64_t upload_size_min; /* a PUT of more bytes goes up in parts ... */
     uint64_t put_size_max;    /* ... one with if_none_match above this size */
     bool is_condition_known;  /* has the store been asked? ... */

@@ -25,7 +25,6 @@
 #include "replication/startupposition.h"
 #include "replication/startuprefuse.h"
 
-#define PROBE_NAME "walden-fence-probe"
 #define PROBE_BODY                                              \
     "Walden writes this object with If-None-Match: * to learn " \
     "whether the store refuses a second writer.\n"
@@ -96,7 +95,8 @@ probe_fence(struct startup *startup, bool *can_fence)
 
     while (status == STATUS_OK && successes < 2) {
         struct objectstore_request request;
-        objectstore_request_init(&request, OBJECTSTORE_PUT, SLICE(PROBE_NAME));
+        objectstore_request_init(
+            &request, OBJECTSTORE_PUT, SLICE(LAYOUT_PROBE_NAME));
         request.body = SLICE(PROBE_BODY);
         request.if_none_match = true;
         status = objectstore_run(startup->store, &request);
