@@ -82,7 +82,8 @@ cflags_tsan := -O1 -DWALDEN_DEBUG -fno-omit-frame-pointer \
 	-Wno-format-truncation -fsanitize=thread
 
 dir_cov := build/cov
-cflags_cov := -O0 -DWALDEN_DEBUG --coverage -fprofile-abs-path
+cflags_cov := -O0 -DWALDEN_DEBUG -Wno-format-truncation --coverage \
+	-fprofile-abs-path
 libs_cov := -ljemalloc
 
 dir_fuzz := build/fuzz

@@ -38,7 +38,7 @@ assert_round_trip(const struct row_change *change)
 static void
 test_round_trips(void **state)
 {
-    char big[300];
+    char big[300] = { 0 };
     struct row_change changes[] = {
         { ROW_PUT, ROW_META, 0, SLICE("name"), SLICE("value") },
         { ROW_DEL, ROW_META, 0, SLICE("name"), SLICE("") },
