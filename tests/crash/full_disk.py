@@ -55,8 +55,9 @@ class ShimDisk:
         self.control = self.folder + ".control"
         self.generation = 0
         self.order(0, 0, 0, 0)
-        self.env = {"LD_PRELOAD": str(SHIM), "IOFAULT_CONTROL": self.control,
-                    "IOFAULT_MATCH": self.folder + "/walden.db"}
+        self.env = servers.preloaded(
+            SHIM, IOFAULT_CONTROL=self.control,
+            IOFAULT_MATCH=self.folder + "/walden.db")
 
     def order(self, write_errno, write_count, sync_errno, sync_count):
         """The control file is rewritten in place: it is mapped."""

@@ -42,12 +42,8 @@ class Disk:
         self.control = os.path.join(folder, "disk.control")
         self.generation = 0
         self.order()
-        options = os.environ.get("ASAN_OPTIONS", "")
-        self.env = {"LD_PRELOAD": str(self.SHIM),
-                    "IOFAULT_CONTROL": self.control,
-                    "IOFAULT_MATCH": folder + "/walden.db",
-                    # The shim has to come before ASan's library.
-                    "ASAN_OPTIONS": options + ":verify_asan_link_order=0"}
+        self.env = servers.preloaded(self.SHIM, IOFAULT_CONTROL=self.control,
+                                     IOFAULT_MATCH=folder + "/walden.db")
 
     def order(self, sync_ms=0, sync_errno=0):
         """From now on every sync takes that long, and fails with that."""

@@ -65,6 +65,14 @@ def free_port_range(count):
                 probe.close()
 
 
+def preloaded(shim, **more):
+    """The environment of a server under shim (build/iofault.so)."""
+    options = os.environ.get("ASAN_OPTIONS", "")
+    # It has to come before ASan's library, which ASan does not like.
+    return {"LD_PRELOAD": str(shim),
+            "ASAN_OPTIONS": options + ":verify_asan_link_order=0", **more}
+
+
 class ServerDied(Exception):
     """The process is gone, or did not come up."""
 
