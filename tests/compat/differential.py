@@ -109,8 +109,12 @@ class Pair:
             "save": "", "appendonly": "no", "databases": DATABASES,
             "enable-debug-command": "yes"})
         self.walden = servers.Server(args.server, self.limits())
-        self.redis.start()
-        self.walden.start()
+        try:
+            self.redis.start()
+            self.walden.start()
+        except servers.ServerDied:
+            self.close()
+            raise
         self.clients = []
         self.control = None
         self.restarts = 0
