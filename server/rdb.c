@@ -167,15 +167,6 @@ struct text {
     char digits[NUMBER_I64_SIZE];
 };
 
-static uint64_t
-take_be(struct bytes *in, size_t len)
-{
-    uint64_t value = 0;
-    for (size_t i = 0; i < len; i++)
-        value = value << 8 | bytes_take_u8(in);
-    return value;
-}
-
 /* is_special: it is none, but says how a string is written. */
 static uint64_t
 take_len(struct bytes *in, bool *is_special)
@@ -186,12 +177,12 @@ take_len(struct bytes *in, bool *is_special)
     case 0:
         return first;
     case 1:
-        return (first & 0x3f) << 8 | take_be(in, 1);
+        return (first & 0x3f) << 8 | bytes_take_be(in, 1);
     case 2:
         if (first == 0x80)
-            return take_be(in, 4);
+            return bytes_take_be(in, 4);
         if (first == 0x81)
-            return take_be(in, 8);
+            return bytes_take_be(in, 8);
         in->has_failed = true;
         return 0;
     default:

@@ -21,25 +21,6 @@ struct walk {
     uint64_t count;
 };
 
-/* len bytes as an unsigned number. */
-static uint64_t
-take_le(struct bytes *in, size_t len)
-{
-    uint64_t value = 0;
-    for (size_t i = 0; i < len; i++)
-        value |= (uint64_t)bytes_take_u8(in) << (8 * i);
-    return value;
-}
-
-static uint64_t
-take_be(struct bytes *in, size_t len)
-{
-    uint64_t value = 0;
-    for (size_t i = 0; i < len; i++)
-        value = value << 8 | bytes_take_u8(in);
-    return value;
-}
-
 /* The low bits of value as a signed number. */
 static int64_t
 sign_extend(uint64_t value, unsigned bits)
@@ -73,15 +54,15 @@ listpack_long_entry(struct walk *walk, uint8_t encoding)
     struct bytes *in = &walk->in;
     switch (encoding) {
     case 0xf0:
-        return visit_string(walk, take_le(in, 4));
+        return visit_string(walk, bytes_take_le(in, 4));
     case 0xf1:
-        return visit_number(walk, sign_extend(take_le(in, 2), 16));
+        return visit_number(walk, sign_extend(bytes_take_le(in, 2), 16));
     case 0xf2:
-        return visit_number(walk, sign_extend(take_le(in, 3), 24));
+        return visit_number(walk, sign_extend(bytes_take_le(in, 3), 24));
     case 0xf3:
-        return visit_number(walk, sign_extend(take_le(in, 4), 32));
+        return visit_number(walk, sign_extend(bytes_take_le(in, 4), 32));
     case 0xf4:
-        return visit_number(walk, (int64_t)take_le(in, 8));
+        return visit_number(walk, (int64_t)bytes_take_le(in, 8));
     default:
         return false;
     }
@@ -97,10 +78,11 @@ listpack_entry(struct walk *walk)
     if ((encoding & 0xc0) == 0x80)
         return visit_string(walk, encoding & 0x3f);
     if ((encoding & 0xe0) == 0xc0)
-        return visit_number(
-            walk, sign_extend((encoding & 0x1f) << 8 | take_be(in, 1), 13));
+        return visit_number(walk,
+            sign_extend((encoding & 0x1f) << 8 | bytes_take_be(in, 1), 13));
     if ((encoding & 0xf0) == 0xe0)
-        return visit_string(walk, (encoding & 0x0f) << 8 | take_be(in, 1));
+        return visit_string(
+            walk, (encoding & 0x0f) << 8 | bytes_take_be(in, 1));
     return listpack_long_entry(walk, (uint8_t)encoding);
 }
 
@@ -130,8 +112,8 @@ listpack_each(struct walk *walk)
 {
     struct bytes *in = &walk->in;
     size_t size = bytes_left(in);
-    uint64_t said_size = take_le(in, 4);
-    uint64_t said_count = take_le(in, 2);
+    uint64_t said_size = bytes_take_le(in, 4);
+    uint64_t said_count = bytes_take_le(in, 2);
     if (in->has_failed || said_size != size || size == LISTPACK_HEAD_SIZE)
         return false;
     while (bytes_left(in) > 1) {
@@ -152,15 +134,15 @@ ziplist_number(struct walk *walk, uint8_t encoding)
     struct bytes *in = &walk->in;
     switch (encoding) {
     case 0xc0:
-        return visit_number(walk, sign_extend(take_le(in, 2), 16));
+        return visit_number(walk, sign_extend(bytes_take_le(in, 2), 16));
     case 0xd0:
-        return visit_number(walk, sign_extend(take_le(in, 4), 32));
+        return visit_number(walk, sign_extend(bytes_take_le(in, 4), 32));
     case 0xe0:
-        return visit_number(walk, (int64_t)take_le(in, 8));
+        return visit_number(walk, (int64_t)bytes_take_le(in, 8));
     case 0xf0:
-        return visit_number(walk, sign_extend(take_le(in, 3), 24));
+        return visit_number(walk, sign_extend(bytes_take_le(in, 3), 24));
     case 0xfe:
-        return visit_number(walk, sign_extend(take_le(in, 1), 8));
+        return visit_number(walk, sign_extend(bytes_take_le(in, 1), 8));
     default:
         /* F1 to FD: 0 to 12. */
         return encoding > 0xf0 && encoding < 0xfe &&
@@ -174,7 +156,7 @@ ziplist_entry(struct walk *walk, uint64_t previous)
     struct bytes *in = &walk->in;
     uint64_t said = bytes_take_u8(in);
     if (said == LONG_LENGTH)
-        said = take_le(in, 4);
+        said = bytes_take_le(in, 4);
     if (in->has_failed || said != previous)
         return false;
     uint64_t encoding = bytes_take_u8(in);
@@ -182,9 +164,10 @@ ziplist_entry(struct walk *walk, uint64_t previous)
     case 0:
         return visit_string(walk, encoding);
     case 1:
-        return visit_string(walk, (encoding & 0x3f) << 8 | take_be(in, 1));
+        return visit_string(
+            walk, (encoding & 0x3f) << 8 | bytes_take_be(in, 1));
     case 2:
-        return encoding == 0x80 && visit_string(walk, take_be(in, 4));
+        return encoding == 0x80 && visit_string(walk, bytes_take_be(in, 4));
     default:
         return ziplist_number(walk, (uint8_t)encoding);
     }
@@ -197,9 +180,9 @@ ziplist_each(struct walk *walk)
     const char *start = in->at;
     const char *last = start + ZIPLIST_HEAD_SIZE;
     size_t size = bytes_left(in);
-    uint64_t said_size = take_le(in, 4);
-    uint64_t said_last = take_le(in, 4);
-    uint64_t said_count = take_le(in, 2);
+    uint64_t said_size = bytes_take_le(in, 4);
+    uint64_t said_last = bytes_take_le(in, 4);
+    uint64_t said_count = bytes_take_le(in, 2);
     uint64_t previous = 0;
     if (in->has_failed || said_size != size || size == ZIPLIST_HEAD_SIZE)
         return false;
@@ -222,7 +205,7 @@ zipmap_string(struct walk *walk, uint64_t len, bool has_free)
     if (len > LONG_LENGTH)
         return false;
     if (len == LONG_LENGTH)
-        len = take_le(&walk->in, 4);
+        len = bytes_take_le(&walk->in, 4);
     uint64_t unused = has_free ? bytes_take_u8(&walk->in) : 0;
     if (!visit_string(walk, len))
         return false;

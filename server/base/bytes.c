@@ -43,6 +43,26 @@ bytes_take_varint(struct bytes *bytes)
     return 0;
 }
 
+uint64_t
+bytes_take_be(struct bytes *bytes, size_t len)
+{
+    uint64_t value = 0;
+
+    for (size_t i = 0; i < len; i++)
+        value = value << 8 | bytes_take_u8(bytes);
+    return bytes->has_failed ? 0 : value;
+}
+
+uint64_t
+bytes_take_le(struct bytes *bytes, size_t len)
+{
+    uint64_t value = 0;
+
+    for (size_t i = 0; i < len; i++)
+        value |= (uint64_t)bytes_take_u8(bytes) << (8 * i);
+    return bytes->has_failed ? 0 : value;
+}
+
 struct slice
 bytes_take_slice(struct bytes *bytes, size_t len)
 {

@@ -30,6 +30,9 @@ bytes_left(const struct bytes *bytes)
 /* All answer zero / an empty slice once the cursor has failed. */
 uint8_t bytes_take_u8(struct bytes *bytes);
 uint64_t bytes_take_varint(struct bytes *bytes); /* unsigned LEB128 */
+/* len (at most 8) bytes as an unsigned number, big or little end first. */
+uint64_t bytes_take_be(struct bytes *bytes, size_t len);
+uint64_t bytes_take_le(struct bytes *bytes, size_t len);
 struct slice bytes_take_slice(struct bytes *bytes, size_t len);
 
 static inline uint64_t

@@ -95,6 +95,21 @@ test_big_endian(void **state)
     assert_true(bytes_get_be32(data) == 0xfffefdfc);
 }
 
+static void
+test_numbers_of_any_width(void **state)
+{
+    struct bytes bytes = bytes_from(SLICE("\1\2\3\1\2\3\xff\xfe"));
+
+    (void)state;
+    assert_int_equal(bytes_take_be(&bytes, 3), 0x010203);
+    assert_int_equal(bytes_take_le(&bytes, 3), 0x030201);
+    assert_int_equal(bytes_take_le(&bytes, 0), 0);
+    assert_int_equal(bytes_take_be(&bytes, 3), 0); /* one is missing */
+    assert_true(bytes.has_failed);
+    bytes = bytes_from(SLICE("\xff\xff\xff\xff\xff\xff\xff\xfe"));
+    assert_true(bytes_take_be(&bytes, 8) == UINT64_MAX - 1);
+}
+
 int
 main(void)
 {
@@ -104,6 +119,7 @@ main(void)
         cmocka_unit_test(test_first_failure_stays),
         cmocka_unit_test(test_empty_input),
         cmocka_unit_test(test_big_endian),
+        cmocka_unit_test(test_numbers_of_any_width),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
