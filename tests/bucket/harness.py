@@ -47,6 +47,13 @@ def new_place(client, name, port=None):
     return place.Place(client, bucket, port=port)
 
 
+def refused(server, text):
+    """It must end by itself, and say why."""
+    server.spawn()
+    assert server.process.wait(60) != 0
+    assert text in server.tail(), server.tail()
+
+
 def fault_points(*folders):
     """The names in the sources."""
     pattern = re.compile(r'FAULT_POINT\(\s*"([^"]+)"')

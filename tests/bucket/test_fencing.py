@@ -78,13 +78,8 @@ def test_a_lost_answer_is_not_another_writer(begin, behind_proxy, proxy):
 
 def test_no_fencing_is_refused(swift):
     where = harness.new_place(swift, "nofence")
-    server = where.server()
-    try:
-        server.spawn()
-        assert server.process.wait(60) != 0
-        assert "unsafe-no-fencing" in server.tail()
-    finally:
-        server.remove()
+    with where.server() as server:
+        harness.refused(server, "unsafe-no-fencing")
 
 
 def test_unsafe_no_fencing(begin, swift):
@@ -105,10 +100,5 @@ def test_unsafe_no_fencing(begin, swift):
 def test_ignored_conditions_are_noticed(behind_proxy, proxy):
     """A store that answers 200 to every PUT (some do) cannot fence."""
     proxy.rule("status", code=200, body="", method="PUT")
-    server = behind_proxy.server()
-    try:
-        server.spawn()
-        assert server.process.wait(60) != 0
-        assert "unsafe-no-fencing" in server.tail()
-    finally:
-        server.remove()
+    with behind_proxy.server() as server:
+        harness.refused(server, "unsafe-no-fencing")

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+import harness
 import place
 import servers
 
@@ -25,11 +26,17 @@ def values(server, prefix="k"):
     return len(names)
 
 
-def refusal(server, text):
-    """It must end by itself, and say why."""
-    server.spawn()
-    assert server.process.wait(30) != 0
-    assert text in server.tail(), server.tail()
+def gone_on(begin, bucket, tmp_path):
+    """A copy of a stopped server's folder, from which the server went on."""
+    server = begin(bucket)
+    fill(server)
+    assert server.stop() == 0
+    old = str(tmp_path / "old")
+    shutil.copytree(server.folder, old)
+    server.start()
+    fill(server, prefix="more")
+    assert server.stop() == 0
+    return old
 
 
 def test_new_history(begin, bucket):
@@ -109,35 +116,22 @@ def test_unshipped_commits_are_shipped_after_a_kill(begin, behind_proxy,
 
 
 def test_behind_is_refused(begin, bucket, tmp_path):
-    server = begin(bucket)
-    fill(server)
-    assert server.stop() == 0
-    old = str(tmp_path / "old")
-    shutil.copytree(server.folder, old)
-    server.start()
-    fill(server, prefix="more")
-    assert server.stop() == 0
-    late = bucket.server(folder=old)
-    refusal(late, "do not belong together")
+    old = gone_on(begin, bucket, tmp_path)
+    with bucket.server(folder=old) as late:
+        harness.refused(late, "do not belong together")
     # Nothing was overwritten on either side.
     assert values(begin(bucket), "more") == 300
 
 
 def test_diverged_is_refused(begin, bucket, tmp_path):
-    server = begin(bucket)
-    fill(server)
-    assert server.stop() == 0
-    old = str(tmp_path / "old")
-    shutil.copytree(server.folder, old)
-    server.start()
-    fill(server, prefix="more")
-    assert server.stop() == 0
+    old = gone_on(begin, bucket, tmp_path)
     # The copy goes on without the bucket.
     alone = servers.Server(servers.WALDEN, {}, folder=old)
     alone.start()
     alone.connect().pipeline(("SET", f"other{n}", "x") for n in range(500))
     assert alone.stop() == 0
-    refusal(bucket.server(folder=old), "do not belong together")
+    with bucket.server(folder=old) as late:
+        harness.refused(late, "do not belong together")
 
 
 def test_another_history_is_refused(begin, bucket, tmp_path):
@@ -148,7 +142,8 @@ def test_another_history_is_refused(begin, bucket, tmp_path):
     alone.start()
     alone.connect().call("SET", "a", "b")
     assert alone.stop() == 0
-    refusal(bucket.server(folder=str(tmp_path)), "do not belong together")
+    with bucket.server(folder=str(tmp_path)) as late:
+        harness.refused(late, "do not belong together")
 
 
 def test_unreachable_bucket_is_waited_for(begin, behind_proxy, proxy):
@@ -195,12 +190,9 @@ def test_a_gap_is_refused(begin, bucket):
     server.remove()
     bucket.client.delete(
         bucket.bucket, "p/0000/0000000000000003-0000000000000003.ltx")
-    refused = bucket.server()
-    try:
-        refusal(refused, "3")
-        assert not os.path.exists(os.path.join(refused.folder, "walden.db"))
-    finally:
-        refused.remove()
+    with bucket.server() as late:
+        harness.refused(late, "3")
+        assert not os.path.exists(os.path.join(late.folder, "walden.db"))
 
 
 def test_damage_names_the_object(begin, bucket):
@@ -214,11 +206,8 @@ def test_damage_names_the_object(begin, bucket):
     bucket.client.put(bucket.bucket, "p/" + name, bytes(body))
     done = bucket.tool("verify", bucket.url)
     assert done.returncode != 0 and name in done.stderr
-    refused = bucket.server()
-    try:
-        refusal(refused, name)
-    finally:
-        refused.remove()
+    with bucket.server() as late:
+        harness.refused(late, name)
 
 
 def test_wrong_keys(begin, bucket):
