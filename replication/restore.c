@@ -209,30 +209,30 @@ find_txid_at(struct objectstore *store, struct layout_file *files, size_t count,
 
 /* ---- the file ----------------------------------------------------------- */
 
-static enum status
-quick_check(const char *path, struct buf *error)
+enum status
+restore_check_file(const char *path, const char *check, struct buf *error)
 {
-    char uri[PATH_MAX + 32];
+    char uri[PATH_MAX + 32], pragma[64];
     sqlite3_stmt *statement = NULL;
     enum status status = STATUS_CORRUPT;
     sqlite3 *db = NULL;
 
-    /* No WAL belongs to it yet, and none must be made. */
+    snprintf(pragma, sizeof(pragma), "PRAGMA %s", check);
+    /* It has no WAL, and none must be made. */
     snprintf(uri, sizeof(uri), "file:%s?immutable=1", path);
     if (sqlite3_open_v2(uri, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI,
             NULL) == SQLITE_OK &&
         sqlite3_exec(db, "PRAGMA mmap_size=" CHECK_MMAP_SIZE, NULL, NULL,
             NULL) == SQLITE_OK &&
-        sqlite3_prepare_v2(db, "PRAGMA quick_check", -1, &statement, NULL) ==
-            SQLITE_OK &&
+        sqlite3_prepare_v2(db, pragma, -1, &statement, NULL) == SQLITE_OK &&
         sqlite3_step(statement) == SQLITE_ROW) {
         const char *answer = (const char *)sqlite3_column_text(statement, 0);
         if (answer != NULL && strcmp(answer, "ok") == 0)
             status = STATUS_OK;
         else
-            buf_printf(error, "quick_check: %s", answer == NULL ? "" : answer);
+            buf_printf(error, "%s: %s", check, answer == NULL ? "" : answer);
     } else {
-        buf_printf(error, "quick_check: %s", sqlite3_errmsg(db));
+        buf_printf(error, "%s: %s", check, sqlite3_errmsg(db));
     }
     sqlite3_finalize(statement);
     sqlite3_close(db);
@@ -259,7 +259,7 @@ finish_file(struct restore *restore, const char *temporary, const char *path)
     }
     CHECK(pthread_create(&syncer, NULL, run_sync, &restore->fd) == 0);
     if (restore->options->with_quick_check)
-        status = quick_check(temporary, restore->error);
+        status = restore_check_file(temporary, "quick_check", restore->error);
     pthread_join(syncer, &failed);
     if (status != STATUS_OK)
         return status;

@@ -47,6 +47,11 @@ struct restore_result {
 MUST_CHECK enum status restore_list(struct objectstore *store,
     struct layout_file **files, size_t *count, struct buf *error);
 
+/* One of SQLite's own checks ("quick_check" or "integrity_check") of a whole */
+/* file that has no WAL. */
+MUST_CHECK enum status restore_check_file(
+    const char *path, const char *check, struct buf *error);
+
 /* STATUS_NOT_FOUND: the prefix is empty, or no state at or before the time */
 /* or txid.  STATUS_EXISTS: path is there already. */
 MUST_CHECK enum status restore_run(struct objectstore *store, const char *path,

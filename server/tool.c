@@ -12,8 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <sqlite3.h>
-
 #include "replication/layout.h"
 #include "replication/ltx.h"
 #include "replication/objectstore.h"
@@ -282,33 +280,6 @@ tool_ls(struct objectstore *store, struct arguments *arguments)
 
 /* ---- verify ------------------------------------------------------------- */
 
-static enum status
-check_integrity(const char *path, struct buf *error)
-{
-    char uri[PATH_MAX + 32];
-    sqlite3_stmt *statement = NULL;
-    enum status status = STATUS_CORRUPT;
-    sqlite3 *db = NULL;
-    const char *answer;
-
-    snprintf(uri, sizeof(uri), "file:%s?immutable=1", path);
-    if (sqlite3_open_v2(uri, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI,
-            NULL) != SQLITE_OK ||
-        sqlite3_prepare_v2(
-            db, "PRAGMA integrity_check", -1, &statement, NULL) != SQLITE_OK ||
-        sqlite3_step(statement) != SQLITE_ROW)
-        buf_printf(error, "integrity_check: %s", sqlite3_errmsg(db));
-    else if ((answer = (const char *)sqlite3_column_text(statement, 0)) ==
-                 NULL ||
-             strcmp(answer, "ok") != 0)
-        buf_printf(error, "integrity_check: %s", answer == NULL ? "" : answer);
-    else
-        status = STATUS_OK;
-    sqlite3_finalize(statement);
-    sqlite3_close(db);
-    return status;
-}
-
 static int
 tool_verify(struct objectstore *store, struct arguments *arguments)
 {
@@ -322,7 +293,7 @@ tool_verify(struct objectstore *store, struct arguments *arguments)
         folder != NULL && folder[0] != '\0' ? folder : "/tmp", (long)getpid());
     if (run_restore(store, path, &arguments->restore, &result, &error) !=
             STATUS_OK ||
-        check_integrity(path, &error) != STATUS_OK)
+        restore_check_file(path, "integrity_check", &error) != STATUS_OK)
         code = fail(&error);
     else
         printf("every checksum and integrity_check: ok\n");

@@ -57,19 +57,23 @@ storefixture_tear_down(void **state)
 }
 
 struct store_report
-storefixture_wait_report(struct storefixture *f, enum store_report_kind kind)
+storefixture_wait_report_of(struct store *store, enum store_report_kind kind)
 {
+    struct pollfd pfd = { .fd = store_report_fd(store), .events = POLLIN };
     struct store_report report;
 
     for (;;) {
-        struct pollfd pfd = { .fd = store_report_fd(f->store),
-            .events = POLLIN };
-
-        while (store_next_report(f->store, &report))
+        while (store_next_report(store, &report))
             if (report.kind == kind)
                 return report;
         assert_int_equal(poll(&pfd, 1, 20000), 1);
     }
+}
+
+struct store_report
+storefixture_wait_report(struct storefixture *f, enum store_report_kind kind)
+{
+    return storefixture_wait_report_of(f->store, kind);
 }
 
 struct batch *

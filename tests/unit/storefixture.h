@@ -20,6 +20,9 @@ struct storefixture {
 void storefixture_open(struct storefixture *f);
 int storefixture_set_up(void **state);
 int storefixture_tear_down(void **state);
+/* The next report of a kind; others are passed over. */
+struct store_report storefixture_wait_report_of(
+    struct store *store, enum store_report_kind kind);
 struct store_report storefixture_wait_report(
     struct storefixture *f, enum store_report_kind kind);
 struct batch *storefixture_next_batch(struct storefixture *f);

@@ -17,7 +17,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <poll.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +26,7 @@
 #include "server/base/log.h"
 #include "storage/store.h"
 #include "tests/fault/faultvfs.h"
-#include "tests/unit/tempdir.h"
+#include "tests/unit/storefixture.h"
 
 #define BATCHES 60
 #define COUNTERS 8
@@ -329,22 +328,6 @@ must_open(struct fixture *f)
         fail_msg("%s", error);
 }
 
-static struct store_report
-wait_report(struct fixture *f, enum store_report_kind kind)
-{
-    struct store_report report;
-
-    for (;;) {
-        struct pollfd pfd = { .fd = store_report_fd(f->store),
-            .events = POLLIN };
-
-        while (store_next_report(f->store, &report))
-            if (report.kind == kind)
-                return report;
-        assert_int_equal(poll(&pfd, 1, 20000), 1);
-    }
-}
-
 static enum status
 commit_next(struct fixture *f)
 {
@@ -353,7 +336,7 @@ commit_next(struct fixture *f)
 
     f->submitted = batch->seq;
     store_submit(f->store, batch);
-    outcome = wait_report(f, STORE_BATCH).outcome;
+    outcome = storefixture_wait_report_of(f->store, STORE_BATCH).outcome;
     if (outcome == STATUS_OK)
         f->acknowledged = batch->seq;
     batch_free(batch);
@@ -444,7 +427,7 @@ heal(struct fixture *f)
 
     for (i = 0; i < 100 && outcome != STATUS_OK; i++) {
         store_resume(f->store);
-        outcome = wait_report(f, STORE_RESUMED).outcome;
+        outcome = storefixture_wait_report_of(f->store, STORE_RESUMED).outcome;
     }
     assert_int_equal(outcome, STATUS_OK);
 }
@@ -462,7 +445,8 @@ write_through_failures(struct fixture *f)
         heal(f);
     }
     store_sync(f->store, 1, false);
-    while (wait_report(f, STORE_SYNCED).outcome != STATUS_OK)
+    while (storefixture_wait_report_of(f->store, STORE_SYNCED).outcome !=
+           STATUS_OK)
         store_sync(f->store, 1, false);
     assert_state(f->store, BATCHES);
 }
