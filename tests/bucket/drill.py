@@ -201,6 +201,8 @@ class Drill:
         self.longest_loss = SLACK_S + self.server.directives[
             "bucket-sync-interval"] / 1000 if weather == "clear" else 1e9
         if way != "crash":
+            if "never came to own" in self.server.tail(10 ** 6):
+                self.seen["began afresh"] += 1
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder = None
 
