@@ -298,7 +298,7 @@ def test_what_was_served_without_a_bucket_stays(begin, behind_proxy, proxy):
         assert alone.connect().call("GET", "a") == b"1"
         assert alone.connect().call("SET", "b", "acknowledged") == b"OK"
         alone.kill()
-        refusal(late, "do not belong together")
+        harness.refused(late, "do not belong together")
         # It says who stands where: the second server's takeover and its SET.
         assert "The bucket's newest txid is " in late.tail()
         assert "by node " in late.tail()
