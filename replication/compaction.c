@@ -26,7 +26,7 @@ struct note {
 };
 
 struct merge {
-    const int *fds;
+    const struct compaction_input *inputs;
     size_t count;
     struct note *notes;
     size_t note_count, note_size;
@@ -93,6 +93,17 @@ join_header(struct merge *merge)
 }
 
 static enum status
+feed_memory(struct merge *merge, struct slice bytes)
+{
+    enum status status =
+        ltx_decoder_feed(merge->decoder, bytes.data, bytes.len);
+
+    if (status == STATUS_OK)
+        status = ltx_decoder_finish(merge->decoder);
+    return status;
+}
+
+static enum status
 feed_file(struct merge *merge, int fd)
 {
     char *block = memory_alloc(READ_SIZE);
@@ -113,6 +124,16 @@ feed_file(struct merge *merge, int fd)
     memory_free(block);
     if (status == STATUS_OK)
         status = ltx_decoder_finish(merge->decoder);
+    return status;
+}
+
+static enum status
+feed_input(struct merge *merge)
+{
+    const struct compaction_input *input = &merge->inputs[merge->input];
+    enum status status = input->fd >= 0 ? feed_file(merge, input->fd)
+                                        : feed_memory(merge, input->bytes);
+
     if (status == STATUS_CORRUPT)
         return refuse(merge, STATUS_CORRUPT, ltx_decoder_error(merge->decoder));
     return status;
@@ -125,7 +146,7 @@ note_inputs(struct merge *merge)
 
     while (status == STATUS_OK && merge->input < merge->count) {
         merge->decoder = ltx_decoder_new(add_note, merge);
-        status = feed_file(merge, merge->fds[merge->input]);
+        status = feed_input(merge);
         if (status == STATUS_OK)
             status = join_header(merge);
         ltx_decoder_free(merge->decoder);
@@ -169,12 +190,17 @@ static enum status
 copy_page(struct merge *merge, const struct note *note, char *frame,
     size_t frame_size, char *page, struct ltx_encoder *encoder)
 {
-    if (note->size > frame_size ||
-        pread(merge->fds[note->input], frame, note->size,
-            (off_t)note->offset) != (ssize_t)note->size)
+    const struct compaction_input *input = &merge->inputs[note->input];
+    const char *from = frame;
+
+    if (input->fd < 0)
+        from = input->bytes.data + note->offset;
+    else if (note->size > frame_size ||
+             pread(input->fd, frame, note->size, (off_t)note->offset) !=
+                 (ssize_t)note->size)
         return STATUS_IO;
     enum status status =
-        ltx_decode_frame(frame, note->size, page, merge->header.page_size);
+        ltx_decode_frame(from, note->size, page, merge->header.page_size);
     if (status != STATUS_OK)
         return status;
     return ltx_encoder_add_page(encoder, note->page, page);
@@ -232,11 +258,11 @@ write_output(struct merge *merge)
 }
 
 enum status
-compaction_merge(const int *fds, size_t count, int out_fd, uint64_t *out_size,
-    struct buf *error)
+compaction_merge(const struct compaction_input *inputs, size_t count,
+    int out_fd, uint64_t *out_size, struct buf *error)
 {
     struct merge merge = {
-        .fds = fds, .count = count, .out_fd = out_fd, .error = error
+        .inputs = inputs, .count = count, .out_fd = out_fd, .error = error
     };
     enum status status = count == 0 ? STATUS_INVALID : note_inputs(&merge);
 

@@ -1,11 +1,11 @@
 /*
  * compaction.h -- many LTX files become one.
  *
- * Inputs are files on local disk that continue one another without a gap; the
- * output holds the newest version of each page they touch, leaves out pages
- * beyond the last one's commit, and spans their txids.  Memory is bounded: the
- * page indexes of the inputs, and one page.
- * Thread: SHIP (or a tool).
+ * Inputs are files on local disk or in memory that continue one another without
+ * a gap; the output holds the newest version of each page they touch, leaves
+ * out pages beyond the last one's commit, and spans their txids.  Memory is
+ * bounded: the page indexes of the inputs, and one page.
+ * Thread: any, one at a time for the same inputs.
  */
 #ifndef WALDEN_REPLICATION_COMPACTION_H
 #define WALDEN_REPLICATION_COMPACTION_H
@@ -14,14 +14,19 @@
 
 #include <stdint.h>
 
+struct compaction_input {
+    int fd;             /* open for reading, or -1: ... */
+    struct slice bytes; /* ... the whole file; lent */
+};
+
 /*
- * Merge the files open at fds (oldest first) into the file open at out_fd
+ * Merge the inputs (oldest first) into the file open at out_fd
  * (empty, read-write).  The header's timestamp is the newest input's.
  * Fails: STATUS_CORRUPT (error names the input by its position and what is
  *        wrong with it: each is verified whole), STATUS_INVALID (they do not
  *        continue one another), STATUS_IO, STATUS_FULL.
  */
-MUST_CHECK enum status compaction_merge(const int *fds, size_t count,
-    int out_fd, uint64_t *out_size, struct buf *error);
+MUST_CHECK enum status compaction_merge(const struct compaction_input *inputs,
+    size_t count, int out_fd, uint64_t *out_size, struct buf *error);
 
 #endif

@@ -10,6 +10,15 @@
  *             |                                                    |
  *             +--> DELETE --> TIDY (seldom) ----------------> IDLE <
  *
+ * Early merges stand beside the rounds: when many files that the shipper has
+ * just shipped are in memory (recent.h) and continue where level 1 is known to
+ * end, they are merged without a LIST, and without a GET:
+ *
+ *   IDLE or DELETE -> FETCH (nothing) -> MERGE -> PUT -> back
+ *
+ * Their txids are the history's, whoever writes it now, so another writer's
+ * takeover does not make them wrong.
+ *
  * What is PUT follows from its name: all pages that changed between two txids,
  * so a PUT whose answer was lost is sent again, and two keepers that send the
  * same name do no harm.  No condition is needed and none is used.
@@ -35,6 +44,7 @@
 #include "replication/keepermerge.h"
 #include "replication/keepertidy.h"
 #include "replication/ltx.h"
+#include "replication/recent.h"
 #include "replication/retention.h"
 
 #define PUT_TIMEOUT_MS 60000
@@ -184,6 +194,63 @@ step_snapshot(struct keeper *keeper)
     return -1;
 }
 
+/* ---- early merges ------------------------------------------------------- */
+
+static bool
+is_early_on(const struct keeper *keeper)
+{
+    return keeper->options.recent != NULL && keeper->options.early_files > 0 &&
+           keeper->options.level_interval_ms[0] > 0;
+}
+
+/* Are there many files in memory that continue level 1? */
+static bool
+is_early_due(const struct keeper *keeper)
+{
+    return is_early_on(keeper) && keeper->reach > 0 &&
+           keeper->now_ms >= keeper->retry_at_ms &&
+           recent_count_from(keeper->options.recent, keeper->reach + 1) >=
+               keeper->options.early_files;
+}
+
+/* Are there many, and only a LIST tells where level 1 ends? */
+static bool
+is_reach_due(const struct keeper *keeper)
+{
+    return is_early_on(keeper) && keeper->reach == 0 &&
+           recent_count_run(keeper->options.recent) >=
+               keeper->options.early_files;
+}
+
+static void
+start_early(struct keeper *keeper)
+{
+    uint64_t count =
+        recent_count_from(keeper->options.recent, keeper->reach + 1);
+
+    keeper->level = 1;
+    keeper->is_early = true;
+    keeper->input_count = 0;
+    while (keeper->input_count < count &&
+           keeper->input_count < KEEPERJOB_INPUTS_MAX) {
+        uint64_t txid = keeper->reach + 1 + keeper->input_count;
+        keeper->inputs[keeper->input_count++] =
+            (struct layout_file){ .min_txid = txid, .max_txid = txid };
+    }
+    (void)keepermerge_start(keeper);
+}
+
+/* Back to where it began. */
+static void
+finish_early(struct keeper *keeper)
+{
+    keeper->is_early = false;
+    if (keeper->deletes != NULL)
+        keeper->state = KEEPER_DELETE;
+    else
+        keeperjob_finish(keeper);
+}
+
 /* ---- DELETE ------------------------------------------------------------- */
 
 static void
@@ -213,6 +280,12 @@ step_delete(struct keeper *keeper)
 
     if (is_list_old(keeper))
         keeper->next_delete = keeper->delete_count;
+    /* Many deletes take long, and memory is short. */
+    if (is_early_due(keeper)) {
+        if (!keeperjob_is_busy(keeper))
+            start_early(keeper);
+        return -1;
+    }
     while (keeper->next_delete < keeper->delete_count &&
            (slot = keeperjob_find_slot(keeper)) != NULL) {
         const struct layout_file *file = &keeper->deletes[keeper->next_delete];
@@ -310,6 +383,9 @@ choose(struct keeper *keeper)
         return;
     }
     keeper->snapshot_due_ms = 0;
+    keeper->reach = retention_find_reach(keeper->files, keeper->file_count, 1);
+    if (keeper->options.recent != NULL)
+        recent_drop_to(keeper->options.recent, keeper->reach);
     for (unsigned level = 1; level <= KEEPER_LEVELS; level++) {
         if (!is_level_due(keeper, level))
             continue;
@@ -335,7 +411,8 @@ finish_put(struct keeper *keeper)
     struct layout_file file;
 
     FAULT_POINT("keep.put");
-    if (layout_parse_name(slice_from_text(keeper->out_name), &file)) {
+    CHECK(layout_parse_name(slice_from_text(keeper->out_name), &file));
+    if (!keeper->is_early) {
         file.size = keeper->out_size;
         for (size_t i = 0; i < keeper->file_count; i++)
             if (keeper->files[i].modified_ms > file.modified_ms)
@@ -351,7 +428,12 @@ finish_put(struct keeper *keeper)
         keeper->compactions++;
         set_level_due(keeper, keeper->level + 1);
     }
-    choose(keeper);
+    if (keeper->level == 1)
+        keeper->reach = file.max_txid;
+    if (keeper->is_early)
+        finish_early(keeper);
+    else
+        choose(keeper);
 }
 
 /*
@@ -377,6 +459,9 @@ rest(struct keeper *keeper)
     memset(keeper->due_ms, 0, sizeof(keeper->due_ms));
     keeper->snapshot_due_ms = 0;
     keeper->is_snapshot_wanted = false;
+    keeper->reach = 0;
+    if (keeper->options.recent != NULL)
+        recent_drop_to(keeper->options.recent, UINT64_MAX);
     keeper->has_sighting = true;
     keeperjob_finish(keeper);
 }
@@ -519,6 +604,8 @@ step_state(struct keeper *keeper)
         int64_t wait = round_wait_ms(keeper);
         if (wait == 0)
             start_list(keeper);
+        else if (is_early_due(keeper))
+            start_early(keeper);
         return wait == 0 ? -1 : wait;
     }
     case KEEPER_SNAPSHOT:
@@ -597,6 +684,8 @@ keeper_note_shipped(
         set_level_due(keeper, level);
         is_any_on = is_any_on || is_level_on(keeper, level);
     }
+    if (is_reach_due(keeper))
+        keeper->due_ms[0] = now_ms;
     /* Rounds of the levels look after snapshots too; without any level the */
     /* snapshots need rounds of their own. */
     if (!is_any_on && keeper->snapshot_due_ms == 0 &&

@@ -8,6 +8,9 @@
  * whole path covers its txids; each delete is verified.  Uploads that a process
  * before left half done are aborted (keepertidy.h).
  *
+ *   early      files that this process has just shipped are merged from memory
+ *              (recent.h), without a LIST or a GET, as soon as there are many:
+ *              under durability bucket hundreds come each second
  *   snapshot   every page of the database at one txid, read from the file and
  *              the WAL under a read transaction that the committer opened for
  *              it, so that commits go on meanwhile
@@ -18,6 +21,9 @@
 #include "replication/objectstore.h"
 
 #define KEEPER_LEVELS 3
+#define KEEPER_EARLY_FILES 200 /* as many as one merge takes */
+
+struct recent;
 
 struct keeper_options {
     int64_t level_interval_ms[KEEPER_LEVELS]; /* 30 s, 5 min, 1 h; 0: off */
@@ -26,6 +32,8 @@ struct keeper_options {
     int64_t level0_retention_ms;              /* 5 min after compaction */
     bool deletes;                             /* false: "retention off" */
     const char *scratch;                      /* folder for temporary files */
+    struct recent *recent; /* lent; NULL: what is merged is fetched */
+    uint64_t early_files;  /* of recent, merged before the interval; 0: off */
 };
 
 struct keeper;

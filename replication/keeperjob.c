@@ -13,6 +13,7 @@
 #include "server/base/memory.h"
 
 #include "replication/keeperjob.h"
+#include "replication/recent.h"
 
 #define ROUNDS_MAX 10 /* that fail in a row */
 #define TRIES_MAX 6   /* of one request before the round ends */
@@ -28,9 +29,13 @@ keeperjob_open_scratch(struct keeper *keeper)
 void
 keeperjob_close_inputs(struct keeper *keeper)
 {
-    for (size_t i = 0; i < keeper->input_count; i++)
-        if (keeper->fds[i] >= 0)
-            close(keeper->fds[i]);
+    for (size_t i = 0; i < keeper->input_count; i++) {
+        struct compaction_input *source = &keeper->sources[i];
+        if (source->fd >= 0)
+            close(source->fd);
+        if (source->bytes.data != NULL)
+            recent_give_back(keeper->options.recent, source->bytes);
+    }
     keeper->input_count = 0;
 }
 
@@ -80,6 +85,7 @@ keeperjob_end(struct keeper *keeper)
     keeper->tidy = NULL;
     keeper->tidy_count = 0;
     keeper->next_tidy = 0;
+    keeper->is_early = false;
     keeper->state = KEEPER_IDLE;
 }
 

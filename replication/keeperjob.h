@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "replication/backoff.h"
+#include "replication/compaction.h"
 #include "replication/keeper.h"
 #include "replication/layout.h"
 
@@ -63,7 +64,7 @@ struct keeper {
 
     unsigned level; /* being made */
     struct layout_file inputs[KEEPERJOB_INPUTS_MAX];
-    int fds[KEEPERJOB_INPUTS_MAX];
+    struct compaction_input sources[KEEPERJOB_INPUTS_MAX]; /* their bytes */
     size_t input_count, next_input;
     uint64_t next_offset, input_bytes;
 
@@ -98,6 +99,8 @@ struct keeper {
     uint64_t shipped_txid; /* 0: not known */
     bool has_sighting;     /* see keeper_take_sighting() */
     bool has_snapshot;     /* the round has made one */
+    bool is_early;         /* being merged: not from the list, from memory */
+    uint64_t reach;        /* up to which level 1 goes; 0: not known */
     uint64_t compactions, snapshots, deletes_done;
 };
 

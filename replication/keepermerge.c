@@ -1,17 +1,40 @@
 /*
  * keepermerge.c -- several files of the bucket become one.
  *
- * Inputs are fetched into unnamed scratch files, several parts side by side,
- * and merged in a thread of its own if that would take long.
+ * Inputs that are not in memory (recent.h) are fetched into unnamed scratch
+ * files, several parts side by side.  They are merged in a thread of its own if
+ * that would take long.
  */
 #include <stdio.h>
 #include <unistd.h>
 
 #include "replication/compaction.h"
 #include "replication/keepermerge.h"
+#include "replication/recent.h"
 
 #define PART_SIZE (8 * 1024 * 1024) /* bytes of one GET */
 #define INLINE_MERGE_SIZE (1 << 20) /* bytes merged without a thread */
+
+/* Is the input in memory, and as large as the LIST says? */
+static bool
+take_from_memory(struct keeper *keeper, size_t i)
+{
+    struct layout_file *input = &keeper->inputs[i];
+    struct recent *recent = keeper->options.recent;
+    struct slice bytes;
+
+    if (recent == NULL || input->level != 0 ||
+        !recent_take(recent, input->max_txid, &bytes))
+        return false;
+    if (keeper->is_early)
+        input->size = bytes.len; /* there was no LIST */
+    if (bytes.len != input->size) {
+        recent_give_back(recent, bytes);
+        return false;
+    }
+    keeper->sources[i].bytes = bytes;
+    return true;
+}
 
 bool
 keepermerge_start(struct keeper *keeper)
@@ -20,11 +43,14 @@ keepermerge_start(struct keeper *keeper)
     keeper->next_offset = 0;
     keeper->input_bytes = 0;
     for (size_t i = 0; i < keeper->input_count; i++)
-        keeper->fds[i] = -1;
+        keeper->sources[i] = (struct compaction_input){ .fd = -1 };
     for (size_t i = 0; i < keeper->input_count; i++) {
-        keeper->fds[i] = keeperjob_open_scratch(keeper);
+        bool is_here = take_from_memory(keeper, i);
         keeper->input_bytes += keeper->inputs[i].size;
-        if (keeper->fds[i] < 0) {
+        if (is_here)
+            continue;
+        keeper->sources[i].fd = keeperjob_open_scratch(keeper);
+        if (keeper->sources[i].fd < 0) {
             keeperjob_fail(keeper, "compaction", "no scratch file can be made");
             return false;
         }
@@ -60,7 +86,7 @@ keepermerge_write_part(struct keeper *keeper, const struct keeper_slot *slot)
     const struct buf *answer = &slot->request.answer;
 
     for (size_t at = 0; at < answer->len;) {
-        ssize_t n = pwrite(keeper->fds[slot->index], answer->data + at,
+        ssize_t n = pwrite(keeper->sources[slot->index].fd, answer->data + at,
             answer->len - at, (off_t)(slot->offset + at));
         if (n <= 0)
             return false;
@@ -73,8 +99,9 @@ static void
 merge(struct keeper *keeper)
 {
     buf_clear(&keeper->merge_error, 256);
-    keeper->merge_status = compaction_merge(keeper->fds, keeper->input_count,
-        keeper->out_fd, &keeper->out_size, &keeper->merge_error);
+    keeper->merge_status =
+        compaction_merge(keeper->sources, keeper->input_count, keeper->out_fd,
+            &keeper->out_size, &keeper->merge_error);
 }
 
 static void *
@@ -126,13 +153,23 @@ keepermerge_finish(struct keeper *keeper)
     return true;
 }
 
+/* Is there another input to be fetched?  Then next_input says which. */
+static bool
+has_next_part(struct keeper *keeper)
+{
+    while (keeper->next_input < keeper->input_count &&
+           keeper->sources[keeper->next_input].fd < 0)
+        keeper->next_input++;
+    return keeper->next_input < keeper->input_count;
+}
+
 int64_t
 keepermerge_step(struct keeper *keeper)
 {
     struct keeper_slot *slot;
 
-    while (keeper->next_input < keeper->input_count &&
-           (slot = keeperjob_find_slot(keeper)) != NULL)
+    while (
+        has_next_part(keeper) && (slot = keeperjob_find_slot(keeper)) != NULL)
         send_part(keeper, slot);
     if (keeperjob_is_busy(keeper))
         return -1;

@@ -7,7 +7,8 @@
 
 #include "replication/keeperjob.h"
 
-/* Begin to fetch the inputs.  false: the round has been given up. */
+/* Begin to fetch the inputs that are not in memory.  false: the round has */
+/* been given up. */
 bool keepermerge_start(struct keeper *keeper);
 /* Send the parts that fit; when all have come, merge.  As keeper_step(). */
 int64_t keepermerge_step(struct keeper *keeper);

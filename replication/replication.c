@@ -31,6 +31,7 @@
 #include "server/base/memory.h"
 #include "server/base/random.h"
 
+#include "replication/recent.h"
 #include "replication/replication.h"
 #include "replication/startup.h"
 #include "replication/startupposition.h"
@@ -42,6 +43,9 @@
 #define LAG_WARNING_EVERY_MS 60000
 #define LAG_LOOK_MS 100
 #define DRAIN_PATIENCE_MS 100
+/* Bytes of shipped files in memory: some seconds of durability bucket, in */
+/* which the keeper may be busy with something else. */
+#define RECENT_SIZE_MAX (32 * 1024 * 1024)
 
 struct report_node {
     struct mailbox_node node;
@@ -54,6 +58,7 @@ struct replication {
     struct objectstore *store;
     struct outbox *outbox;
     struct startup_result startup;
+    struct recent *recent;
     struct shipper *shipper;
     struct keeper *keeper;
     struct tap *tap;
@@ -263,6 +268,7 @@ publish_stats(
         stats->requests, replication->store->requests, sizeof(stats->requests));
     stats->bytes_sent = replication->store->bytes_sent;
     stats->bytes_received = replication->store->bytes_received;
+    stats->recent_bytes = recent_size(replication->recent);
     stats->can_fence = replication->startup.can_fence;
     keeper_counts(replication->keeper, &stats->compactions, &stats->snapshots,
         &stats->deletes);
@@ -352,7 +358,13 @@ replication_start(struct replication *replication, struct tap *tap)
     options->can_fence = replication->startup.can_fence;
     options->scratch = replication->scratch;
     options->database_path = replication->database_path;
+    /* Without level 1 nothing would be merged. */
+    replication->recent =
+        recent_new(keeper.level_interval_ms[0] > 0 ? RECENT_SIZE_MAX : 0);
+    options->recent = replication->recent;
     keeper.scratch = replication->scratch;
+    keeper.recent = replication->recent;
+    keeper.early_files = KEEPER_EARLY_FILES;
     replication->shipper = shipper_new(replication->store, tap,
         replication->outbox, options, &replication->startup.start);
     replication->keeper =
@@ -475,6 +487,7 @@ replication_free(struct replication *replication)
         take_image_free(replication->image);
     keeper_free(replication->keeper);
     shipper_free(replication->shipper);
+    recent_free(replication->recent);
     outbox_close(replication->outbox);
     unowned_close(replication->startup.mark);
     objectstore_close(replication->store);

@@ -84,6 +84,7 @@ struct replication_stats {
     uint64_t requests[5]; /* by enum objectstore_op */
     uint64_t bytes_sent, bytes_received;
     uint64_t compactions, snapshots, deletes;
+    uint64_t recent_bytes; /* shipped files in memory, to be merged */
     bool can_fence;
 };
 /* Any thread. */

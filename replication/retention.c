@@ -85,17 +85,24 @@ compare_levels(const void *a, const void *b)
     return x->max_txid < y->max_txid ? -1 : x->max_txid > y->max_txid;
 }
 
+uint64_t
+retention_find_reach(
+    const struct layout_file *files, size_t count, unsigned level)
+{
+    uint64_t reach = newest_txid(files, count, level);
+
+    return reach != 0 ? reach : first_reach(files, count);
+}
+
 size_t
 retention_pick_inputs(const struct layout_file *files, size_t count,
     unsigned level, struct layout_file *inputs, size_t max)
 {
-    uint64_t reach = newest_txid(files, count, level);
+    uint64_t reach = retention_find_reach(files, count, level);
     const struct layout_file *next;
     struct layout_file *below;
     size_t below_count = 0, len = 0;
 
-    if (reach == 0)
-        reach = first_reach(files, count);
     /* Only what may be an input, sorted, so that each search is short. */
     below = memory_alloc((count + 1) * sizeof(*below));
     for (size_t i = 0; i < count; i++)

@@ -24,6 +24,10 @@ struct retention_rules {
 size_t retention_pick_inputs(const struct layout_file *files, size_t count,
     unsigned level, struct layout_file *inputs, size_t max);
 
+/* The txid up to which the level (1..8) goes, or would begin to; 0: none. */
+uint64_t retention_find_reach(
+    const struct layout_file *files, size_t count, unsigned level);
+
 /* Is the newest whole database older than interval_ms? */
 bool retention_is_snapshot_due(
     const struct layout_file *files, size_t count, int64_t interval_ms);

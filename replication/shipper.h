@@ -33,6 +33,8 @@
 #include "replication/outbox.h"
 #include "storage/tap.h"
 
+struct recent;
+
 enum shipper_state {
     SHIPPER_RUNNING,
     SHIPPER_FENCED, /* another writer owns the prefix: stop acknowledging */
@@ -52,6 +54,7 @@ struct shipper_options {
     bool can_fence;                 /* false: PUT without If-None-Match */
     const char *scratch; /* folder for the image of a whole database */
     const char *database_path;
+    struct recent *recent; /* lent; gets what was shipped; NULL: none */
 };
 
 /* Where the history stands when the shipper starts. */

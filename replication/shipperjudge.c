@@ -19,6 +19,7 @@
 #include "server/base/log.h"
 #include "server/base/memory.h"
 
+#include "replication/recent.h"
 #include "replication/shipperjudge.h"
 #include "replication/shippersend.h"
 #include "replication/shipperstate.h"
@@ -27,6 +28,25 @@
 #define REFUSED_IMAGE_WAIT_MS 600000
 
 /* ---- judging ------------------------------------------------------------ */
+
+/*
+ * The bucket has the file, and nobody can replace it: the keeper need not fetch
+ * it to merge it.  Images are never merged.
+ */
+static void
+lend_to_keeper(struct shipper *shipper)
+{
+    struct recent *recent = shipper->options.recent;
+    uint64_t txid = shipper->body_txid;
+
+    if (recent == NULL || !shipper->options.can_fence || shipper->needs_image ||
+        txid != shipper->spans[0].txid)
+        return;
+    if (shipper->body_fd < 0)
+        recent_add(recent, txid, buf_slice(&shipper->body));
+    else
+        recent_add_file(recent, txid, shipper->body_fd, shipper->body_size);
+}
 
 static void
 finish_shipped(struct shipper *shipper)
@@ -47,6 +67,7 @@ finish_shipped(struct shipper *shipper)
     if (first != NULL && first->txid == span.txid &&
         outbox_remove_first(shipper->outbox) != STATUS_OK)
         log_warning("outbox: a shipped file could not be removed");
+    lend_to_keeper(shipper);
     shipperstate_drop_body(shipper);
     shipperstate_drop_first_span(shipper);
     if (shipper->needs_image) {

@@ -457,9 +457,10 @@ bucket_write_info(struct buf *out)
     buf_printf(out,
         "bucket_compactions:%" PRIu64 "\r\nbucket_snapshots:%" PRIu64
         "\r\nbucket_deletes:%" PRIu64 "\r\nbucket_bytes_sent:%" PRIu64
-        "\r\nbucket_bytes_received:%" PRIu64 "\r\n",
+        "\r\nbucket_bytes_received:%" PRIu64 "\r\nbucket_recent_bytes:%" PRIu64
+        "\r\n",
         stats.compactions, stats.snapshots, stats.deletes, stats.bytes_sent,
-        stats.bytes_received);
+        stats.bytes_received, stats.recent_bytes);
     for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
         buf_printf(out, "bucket_requests_%s:%" PRIu64 "\r\n", ops[i],
             stats.requests[i]);

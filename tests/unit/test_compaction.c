@@ -70,20 +70,53 @@ read_file(int fd, uint64_t size, struct ltx_header *header)
     free(data);
 }
 
-static void
-test_newest_page_wins_and_tail_is_cut(void **state)
+/* As an input; in memory: instead of the file. */
+static struct compaction_input
+make_input(int fd, bool is_in_memory)
 {
-    int fds[3] = { make_file(4, 9, 'a', (uint32_t[]){ 1, 2, 8, 0 }),
-        make_file(5, 9, 'b', (uint32_t[]){ 2, 3, 9, 0 }),
-        make_file(6, 7, 'c', (uint32_t[]){ 3, 7, 0 }) };
+    struct compaction_input input = { .fd = fd };
+    off_t size = lseek(fd, 0, SEEK_END);
+    char *data;
+
+    if (!is_in_memory)
+        return input;
+    data = malloc((size_t)size);
+    assert_int_equal(pread(fd, data, (size_t)size, 0), size);
+    close(fd);
+    input.fd = -1;
+    input.bytes = slice_make(data, (size_t)size);
+    return input;
+}
+
+static void
+end_inputs(struct compaction_input *inputs, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (inputs[i].fd >= 0)
+            close(inputs[i].fd);
+        free((void *)(uintptr_t)inputs[i].bytes.data);
+    }
+}
+
+/* in_memory: a bit for each input. */
+static void
+merge_three(unsigned in_memory)
+{
+    struct compaction_input inputs[3] = {
+        make_input(make_file(4, 9, 'a', (uint32_t[]){ 1, 2, 8, 0 }),
+            (in_memory & 1) != 0),
+        make_input(make_file(5, 9, 'b', (uint32_t[]){ 2, 3, 9, 0 }),
+            (in_memory & 2) != 0),
+        make_input(make_file(6, 7, 'c', (uint32_t[]){ 3, 7, 0 }),
+            (in_memory & 4) != 0),
+    };
     FILE *out = tmpfile();
     struct buf error = BUF_INIT;
     struct ltx_header header;
     uint64_t size;
 
-    (void)state;
     assert_int_equal(
-        compaction_merge(fds, 3, fileno(out), &size, &error), STATUS_OK);
+        compaction_merge(inputs, 3, fileno(out), &size, &error), STATUS_OK);
     read_file(fileno(out), size, &header);
     assert_memory_equal(seen + 1, "abc...c..", 9);
     assert_int_equal(header.min_txid, 4);
@@ -91,34 +124,46 @@ test_newest_page_wins_and_tail_is_cut(void **state)
     assert_int_equal(header.commit, 7);
     assert_int_equal(header.timestamp_ms, 6000);
     fclose(out);
-    for (int i = 0; i < 3; i++)
-        close(fds[i]);
+    end_inputs(inputs, 3);
     buf_fini(&error);
+}
+
+static void
+test_newest_page_wins_and_tail_is_cut(void **state)
+{
+    (void)state;
+    for (unsigned in_memory = 0; in_memory < 8; in_memory++)
+        merge_three(in_memory);
 }
 
 static void
 test_gaps_and_damage_are_refused(void **state)
 {
-    int fds[2] = { make_file(4, 9, 'a', (uint32_t[]){ 1, 0 }),
-        make_file(6, 9, 'b', (uint32_t[]){ 2, 0 }) };
+    int fds[3] = { make_file(4, 9, 'a', (uint32_t[]){ 1, 0 }),
+        make_file(6, 9, 'b', (uint32_t[]){ 2, 0 }),
+        make_file(5, 9, 'b', (uint32_t[]){ 2, 0 }) };
     FILE *out = tmpfile();
     struct buf error = BUF_INIT;
     uint64_t size;
 
     (void)state;
-    assert_int_equal(
-        compaction_merge(fds, 2, fileno(out), &size, &error), STATUS_INVALID);
-    close(fds[1]);
-    fds[1] = make_file(5, 9, 'b', (uint32_t[]){ 2, 0 });
-    assert_int_equal(pwrite(fds[1], "x", 1, 115), 1);
-    buf_clear(&error, 0);
-    assert_int_equal(
-        compaction_merge(fds, 2, fileno(out), &size, &error), STATUS_CORRUPT);
-    buf_append_byte(&error, '\0');
-    assert_non_null(strstr(error.data, "input 2"));
+    struct compaction_input inputs[2] = { make_input(fds[0], true),
+        make_input(fds[1], true) };
+    assert_int_equal(compaction_merge(inputs, 2, fileno(out), &size, &error),
+        STATUS_INVALID);
+    end_inputs(inputs + 1, 1);
+    assert_int_equal(pwrite(fds[2], "x", 1, 115), 1);
+    for (int in_memory = 0; in_memory < 2; in_memory++) {
+        inputs[1] = make_input(fds[2], in_memory);
+        buf_clear(&error, 0);
+        assert_int_equal(
+            compaction_merge(inputs, 2, fileno(out), &size, &error),
+            STATUS_CORRUPT);
+        buf_append_byte(&error, '\0');
+        assert_non_null(strstr(error.data, "input 2"));
+    }
     fclose(out);
-    close(fds[0]);
-    close(fds[1]);
+    end_inputs(inputs, 2);
     buf_fini(&error);
 }
 

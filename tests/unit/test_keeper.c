@@ -11,6 +11,7 @@
 
 #include "replication/keeper.h"
 #include "replication/ltx.h"
+#include "replication/recent.h"
 #include "replication/restore.h"
 #include "replication/retention.h"
 #include "server/base/log.h"
@@ -222,10 +223,12 @@ test_history_stays_small_and_whole(void **state)
 /* ---- snapshots ---------------------------------------------------------- */
 
 #define INTERVAL_MS 1000
+#define EARLY_FILES 10
 
 struct fixture {
     struct memworld *world;
     struct objectstore *others, *store; /* store: the keeper's */
+    struct recent *recent;
     struct keeper *keeper;
     uint64_t txid; /* of the snapshots it makes */
     int64_t now_ms;
@@ -259,6 +262,9 @@ set_up(void **state)
     f->world = memworld_new(1);
     f->others = memstore_open(f->world, NULL);
     f->store = memstore_open(f->world, NULL);
+    f->recent = recent_new(1000000);
+    options.recent = f->recent;
+    options.early_files = EARLY_FILES;
     f->keeper = keeper_new(f->store, &options, make_snapshot, f);
     *state = f;
     return 0;
@@ -270,6 +276,7 @@ tear_down(void **state)
     struct fixture *f = *state;
 
     keeper_free(f->keeper);
+    recent_free(f->recent);
     objectstore_close(f->store);
     objectstore_close(f->others);
     memworld_free(f->world);
@@ -362,6 +369,118 @@ test_a_history_that_goes_on_without_us_is_left_alone(void **state)
     assert_false(keeper_take_sighting(f->keeper)); /* told once */
 }
 
+/* ---- merging from memory ------------------------------------------------ */
+
+/* txid goes to the bucket, and into memory. */
+static void
+ship(struct fixture *f, uint64_t txid)
+{
+    struct buf file = BUF_INIT;
+
+    put_file(f->others, txid);
+    make_file(&file, txid, txid);
+    recent_add(f->recent, txid, buf_slice(&file));
+    buf_fini(&file);
+    note_shipped(f, txid);
+}
+
+/* Level 1 from txid on, a file for each of the counts; 0 ends them. */
+static void
+check_level1(struct fixture *f, uint64_t txid, const size_t *counts)
+{
+    struct buf error = BUF_INIT;
+    struct layout_file *files;
+    size_t count;
+
+    assert_int_equal(
+        restore_list(f->others, &files, &count, &error), STATUS_OK);
+    for (size_t i = 0; i < count; i++) {
+        if (files[i].level != 1)
+            continue;
+        assert_int_equal(files[i].min_txid, txid);
+        assert_int_equal(files[i].max_txid, txid + *counts - 1);
+        txid += *counts++;
+    }
+    assert_int_equal(*counts, 0);
+    memory_free(files);
+}
+
+/* Ten are merged at once; what is left is, when the interval has passed. */
+static void
+test_what_is_in_memory_is_merged_early(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t *requests = f->store->requests;
+
+    put_file(f->others, 1);
+    ship(f, 2);
+    run_for(f, 2 * INTERVAL_MS); /* where level 1 ends is known now */
+    check_level1(f, 2, (size_t[]){ 1, 0 });
+    uint64_t lists = requests[OBJECTSTORE_LIST];
+    for (uint64_t txid = 3; txid <= 25; txid++) {
+        ship(f, txid);
+        run_for(f, 10);
+    }
+    run_for(f, 20);
+    check_level1(f, 2, (size_t[]){ 1, 10, 10, 0 });
+    assert_int_equal(requests[OBJECTSTORE_LIST], lists);
+    run_for(f, 2 * INTERVAL_MS);
+    check_level1(f, 2, (size_t[]){ 1, 10, 10, 3, 0 });
+    assert_int_equal(requests[OBJECTSTORE_GET], 0);
+    assert_int_equal(recent_size(f->recent), 0);
+}
+
+/* After a start: many at once are reason enough for a LIST. */
+static void
+test_where_level_1_ends_is_looked_up_early(void **state)
+{
+    struct fixture *f = *state;
+
+    put_file(f->others, 1);
+    put_file(f->others, 2);
+    put_file(f->others, 3);
+    run_for(f, 10);
+    for (uint64_t txid = 4; txid <= 13; txid++)
+        ship(f, txid);
+    run_for(f, INTERVAL_MS / 4);
+    check_level1(f, 2, (size_t[]){ 12, 0 });
+    assert_int_equal(f->store->requests[OBJECTSTORE_GET], 2);
+}
+
+/* A gap is for the round with its LIST, and is fetched. */
+static void
+test_what_is_not_in_memory_is_fetched(void **state)
+{
+    struct fixture *f = *state;
+
+    put_file(f->others, 1);
+    ship(f, 2);
+    run_for(f, 2 * INTERVAL_MS);
+    put_file(f->others, 3);
+    for (uint64_t txid = 4; txid <= 15; txid++)
+        ship(f, txid);
+    run_for(f, INTERVAL_MS / 2);
+    check_level1(f, 2, (size_t[]){ 1, 0 });
+    run_for(f, INTERVAL_MS);
+    check_level1(f, 2, (size_t[]){ 1, 13, 0 });
+    assert_int_equal(f->store->requests[OBJECTSTORE_GET], 1);
+}
+
+/* What the LIST contradicts is not believed. */
+static void
+test_another_size_is_fetched(void **state)
+{
+    struct fixture *f = *state;
+
+    put_file(f->others, 1);
+    put_file(f->others, 2);
+    recent_add(f->recent, 2, SLICE("something else"));
+    note_shipped(f, 2);
+    run_for(f, 2 * INTERVAL_MS);
+    check_level1(f, 2, (size_t[]){ 1, 0 });
+    assert_int_equal(f->store->requests[OBJECTSTORE_GET], 1);
+}
+
 int
 main(void)
 {
@@ -377,6 +496,14 @@ main(void)
         cmocka_unit_test_setup_teardown(
             test_a_history_that_goes_on_without_us_is_left_alone, set_up,
             tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_what_is_in_memory_is_merged_early, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_where_level_1_ends_is_looked_up_early, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_what_is_not_in_memory_is_fetched, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_another_size_is_fetched, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,8 @@
  * and shut down; another one takes the prefix over while it is stalled or
  * alive.  With every fourth seed there is one server only, whose outbox is so
  * small that history is given up again and again: it must never find itself
- * fenced or refused.
+ * fenced or refused.  The keeper merges from memory what was just shipped, by
+ * seed: never, with so little memory that most is dropped, or all of it.
  *
  * Asserted all the time:
  *   - a new level-0 object is the successor of the newest one (B1)
@@ -43,6 +44,7 @@
 
 #include "replication/keeper.h"
 #include "replication/layout.h"
+#include "replication/recent.h"
 #include "replication/restore.h"
 #include "replication/shipper.h"
 #include "replication/startup.h"
@@ -61,6 +63,8 @@
 #define SEQ_MAX 512
 #define TXID_MAX 4096
 #define RETENTION_MS 300000
+#define RECENT_SMALL 10000 /* bytes in memory: a few files */
+#define RECENT_LARGE 10000000
 
 /* One run of a server, from start to death. */
 struct life {
@@ -80,6 +84,7 @@ struct server {
     struct outbox *outbox;
     struct unowned *mark;
     struct objectstore *store;
+    struct recent *recent;
     struct shipper *shipper;
     struct keeper *keeper;
     struct take_image *image; /* of the keeper's snapshot */
@@ -108,12 +113,15 @@ struct sim {
     struct shipper_options options;
     uint64_t acks, fences, conflicts;
     bool is_single;
+    uint64_t recent_size; /* bytes in memory for the keeper; 0: none */
+    uint64_t early_files;
     uint64_t rest; /* one in so many steps disturbs a server */
 };
 
 static uint64_t total_acks, total_fences, total_conflicts, total_compactions;
 static uint64_t total_snapshots, total_deletes, total_restores;
-static uint64_t total_losses; /* known at a start only by what the disk says */
+static uint64_t total_gets[2]; /* of servers without and with all in memory */
+static uint64_t total_losses;  /* known at a start only by what the disk says */
 
 static void
 give_up(const struct sim *sim, const char *why)
@@ -419,6 +427,10 @@ start_server(struct server *server)
     sim->options.can_fence = result.can_fence;
     sim->options.scratch = sim->folder;
     sim->options.database_path = server->path;
+    server->recent = sim->recent_size > 0 ? recent_new(sim->recent_size) : NULL;
+    sim->options.recent = server->recent;
+    keeping.recent = server->recent;
+    keeping.early_files = sim->early_files;
     server->shipper = shipper_new(server->store, server->tap, server->outbox,
         &sim->options, &result.start);
     server->keeper = keeper_new(server->store, &keeping, make_snapshot, server);
@@ -463,6 +475,10 @@ end_life(struct server *server, bool is_clean)
     }
     keeper_free(server->keeper);
     shipper_free(server->shipper);
+    recent_free(server->recent);
+    if (server->sim->recent_size != RECENT_SMALL)
+        total_gets[server->recent != NULL] +=
+            server->store->requests[OBJECTSTORE_GET];
     objectstore_close(server->store);
     outbox_close(server->outbox);
     unowned_close(server->mark);
@@ -791,6 +807,9 @@ set_up(struct sim *sim)
         .level0_retention_ms = RETENTION_MS,
         .uploads_per_minute_max = draw(sim, 5) == 0 ? 120 : 0,
     };
+    sim->recent_size =
+        (const uint64_t[]){ 0, RECENT_SMALL, RECENT_LARGE }[sim->seed % 3];
+    sim->early_files = draw(sim, 12);
     sim->is_single = sim->seed % 4 == 0;
     if (sim->is_single) {
         sim->options.outbox_size_max = 2000;
@@ -862,9 +881,10 @@ test_two_servers_one_prefix(void **state)
     print_message("acks %" PRIu64 " fences %" PRIu64 " conflicts %" PRIu64
                   " compactions %" PRIu64 " snapshots %" PRIu64
                   " deletes %" PRIu64 " restores %" PRIu64 " losses %" PRIu64
-                  "\n",
+                  " gets %" PRIu64 " %" PRIu64 "\n",
         total_acks, total_fences, total_conflicts, total_compactions,
-        total_snapshots, total_deletes, total_restores, total_losses);
+        total_snapshots, total_deletes, total_restores, total_losses,
+        total_gets[0], total_gets[1]);
     assert_true(total_acks > 0);
 }
 

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "replication/layout.h"
+#include "replication/recent.h"
 #include "replication/shipper.h"
 #include "server/base/log.h"
 #include "tests/fault/memstore.h"
@@ -28,6 +30,7 @@ struct fixture {
     struct outbox *outbox;
     struct memworld *world;
     struct objectstore *store;
+    struct recent *recent;
     struct shipper *shipper;
     uint64_t seq; /* of the newest commit */
     int64_t now_ms;
@@ -138,6 +141,8 @@ set_up(void **state)
         .scratch = f->folder,
         .database_path = f->path,
     };
+    f->recent = recent_new(1 << 20);
+    options.recent = f->recent;
     f->shipper = shipper_new(f->store, f->tap, f->outbox, &options, &start);
     /* The first file is the image of the database; from then on, frames. */
     commit(f);
@@ -155,6 +160,7 @@ tear_down(void **state)
     struct fixture *f = *state;
 
     shipper_free(f->shipper);
+    recent_free(f->recent);
     objectstore_close(f->store);
     memworld_free(f->world);
     outbox_close(f->outbox);
@@ -341,6 +347,64 @@ test_a_doubt_is_looked_into_once(void **state)
     assert_int_equal(shipped_seq(f), f->seq);
 }
 
+/* ---- what the keeper is lent -------------------------------------------- */
+
+/* Is the file of txid in memory, and the same as in the bucket? */
+static bool
+is_lent(struct fixture *f, uint64_t txid)
+{
+    struct objectstore_request request;
+    struct objectstore *other;
+    char name[LAYOUT_NAME_SIZE];
+    struct slice file;
+
+    if (!recent_take(f->recent, txid, &file))
+        return false;
+    other = memstore_open(f->world, NULL);
+    layout_format_name(name, 0, txid, txid);
+    objectstore_request_init(&request, OBJECTSTORE_GET, slice_from_text(name));
+    assert_int_equal(objectstore_run(other, &request), STATUS_OK);
+    assert_true(slice_equal(buf_slice(&request.answer), file));
+    objectstore_request_fini(&request);
+    objectstore_close(other);
+    recent_give_back(f->recent, file);
+    return true;
+}
+
+static void
+test_what_was_shipped_is_lent(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_false(is_lent(f, 1)); /* the image */
+    commit(f);
+    shipper_want(f->shipper, f->seq);
+    (void)step(f);
+    assert_int_equal(puts_sent(f), 2);
+    assert_int_equal(recent_size(f->recent), 0); /* no answer yet */
+    run(f);
+    assert_true(is_lent(f, 2));
+    commit(f);
+    shipper_hurry(f->shipper); /* through the outbox */
+    run(f);
+    assert_int_equal(puts_sent(f), 3);
+    assert_true(is_lent(f, 3));
+}
+
+/* Another's object in the way: whatever comes of it, the bytes are not its. */
+static void
+test_what_was_refused_is_not_lent(void **state)
+{
+    struct fixture *f = *state;
+
+    commit(f);
+    put_other(f, "0000/0000000000000002-0000000000000002.ltx");
+    shipper_want(f->shipper, f->seq);
+    run(f);
+    assert_int_equal(state_of(f), SHIPPER_FENCED);
+    assert_int_equal(recent_size(f->recent), 0);
+}
+
 int
 main(void)
 {
@@ -363,6 +427,10 @@ main(void)
             test_a_doubt_is_looked_into_while_idle, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             test_a_doubt_is_looked_into_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_what_was_shipped_is_lent, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_what_was_refused_is_not_lent, set_up, tear_down),
     };
 
     log_set_level(LOG_LEVEL_NOTHING);
