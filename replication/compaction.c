@@ -104,21 +104,22 @@ feed_memory(struct merge *merge, struct slice bytes)
 }
 
 static enum status
-feed_file(struct merge *merge, int fd)
+feed_file(struct merge *merge, const struct compaction_input *input)
 {
     char *block = memory_alloc(READ_SIZE);
     enum status status = STATUS_OK;
-    off_t at = 0;
 
-    while (status == STATUS_OK) {
-        ssize_t got = pread(fd, block, READ_SIZE, at);
+    for (uint64_t at = 0; status == STATUS_OK && at < input->size;) {
+        uint64_t left = input->size - at;
+        ssize_t got = pread(input->fd, block,
+            left < READ_SIZE ? left : READ_SIZE, (off_t)(input->from + at));
         if (got < 0) {
             status = refuse(merge, STATUS_IO, strerror(errno));
         } else if (got == 0) {
             break;
         } else {
             status = ltx_decoder_feed(merge->decoder, block, (size_t)got);
-            at += got;
+            at += (uint64_t)got;
         }
     }
     memory_free(block);
@@ -131,8 +132,9 @@ static enum status
 feed_input(struct merge *merge)
 {
     const struct compaction_input *input = &merge->inputs[merge->input];
-    enum status status = input->fd >= 0 ? feed_file(merge, input->fd)
-                                        : feed_memory(merge, input->bytes);
+    enum status status = input->bytes.data != NULL
+                             ? feed_memory(merge, input->bytes)
+                             : feed_file(merge, input);
 
     if (status == STATUS_CORRUPT)
         return refuse(merge, STATUS_CORRUPT, ltx_decoder_error(merge->decoder));
@@ -193,11 +195,11 @@ copy_page(struct merge *merge, const struct note *note, char *frame,
     const struct compaction_input *input = &merge->inputs[note->input];
     const char *from = frame;
 
-    if (input->fd < 0)
+    if (input->bytes.data != NULL)
         from = input->bytes.data + note->offset;
     else if (note->size > frame_size ||
-             pread(input->fd, frame, note->size, (off_t)note->offset) !=
-                 (ssize_t)note->size)
+             pread(input->fd, frame, note->size,
+                 (off_t)(input->from + note->offset)) != (ssize_t)note->size)
         return STATUS_IO;
     enum status status =
         ltx_decode_frame(from, note->size, page, merge->header.page_size);

@@ -15,8 +15,10 @@
 #include <stdint.h>
 
 struct compaction_input {
-    int fd;             /* open for reading, or -1: ... */
-    struct slice bytes; /* ... the whole file; lent */
+    struct slice bytes; /* the whole file, lent; or, if data is NULL: */
+    int fd;             /* it stands in this one, open for reading, ... */
+    uint64_t from;      /* ... from here on: one file may hold all inputs */
+    uint64_t size;      /* bytes */
 };
 
 /*

@@ -654,6 +654,7 @@ keeper_new(struct objectstore *store, const struct keeper_options *options,
     keeper->snapshot = snapshot;
     keeper->arg = arg;
     keeper->out_fd = -1;
+    keeper->fetch_fd = -1;
     return keeper;
 }
 

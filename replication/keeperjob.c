@@ -29,13 +29,12 @@ keeperjob_open_scratch(struct keeper *keeper)
 void
 keeperjob_close_inputs(struct keeper *keeper)
 {
-    for (size_t i = 0; i < keeper->input_count; i++) {
-        struct compaction_input *source = &keeper->sources[i];
-        if (source->fd >= 0)
-            close(source->fd);
-        if (source->bytes.data != NULL)
-            recent_give_back(keeper->options.recent, source->bytes);
-    }
+    for (size_t i = 0; i < keeper->input_count; i++)
+        if (keeper->sources[i].bytes.data != NULL)
+            recent_give_back(keeper->options.recent, keeper->sources[i].bytes);
+    if (keeper->fetch_fd >= 0)
+        close(keeper->fetch_fd);
+    keeper->fetch_fd = -1;
     keeper->input_count = 0;
 }
 

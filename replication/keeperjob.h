@@ -15,7 +15,7 @@
 #include "replication/keeper.h"
 #include "replication/layout.h"
 
-#define KEEPERJOB_INPUTS_MAX 200 /* files of one merge: open descriptors */
+#define KEEPERJOB_INPUTS_MAX 200 /* files of one merge */
 #define KEEPERJOB_PARALLEL 8     /* requests at once */
 
 enum keeper_state {
@@ -66,6 +66,7 @@ struct keeper {
     struct layout_file inputs[KEEPERJOB_INPUTS_MAX];
     struct compaction_input sources[KEEPERJOB_INPUTS_MAX]; /* their bytes */
     size_t input_count, next_input;
+    int fetch_fd; /* what is fetched of them, one after another; -1: nothing */
     uint64_t next_offset, input_bytes;
 
     int out_fd; /* the file made; -1: none */

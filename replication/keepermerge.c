@@ -1,11 +1,14 @@
 /*
  * keepermerge.c -- several files of the bucket become one.
  *
- * Inputs that are not in memory (recent.h) are fetched into unnamed scratch
- * files, several parts side by side.  They are merged in a thread of its own if
- * that would take long.
+ * Inputs that are not in memory (recent.h) are fetched into an unnamed scratch
+ * file, several parts side by side.  It is one file for all of them: making two
+ * hundred took ext4, which does not like to use an inode again so soon, longer
+ * than fetching them.  They are merged in a thread of its own if that would
+ * take long.
  */
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "replication/compaction.h"
@@ -39,21 +42,28 @@ take_from_memory(struct keeper *keeper, size_t i)
 bool
 keepermerge_start(struct keeper *keeper)
 {
+    uint64_t fetched = 0; /* bytes to be */
+
     keeper->next_input = 0;
     keeper->next_offset = 0;
     keeper->input_bytes = 0;
-    for (size_t i = 0; i < keeper->input_count; i++)
-        keeper->sources[i] = (struct compaction_input){ .fd = -1 };
+    memset(keeper->sources, 0, sizeof(keeper->sources));
     for (size_t i = 0; i < keeper->input_count; i++) {
         bool is_here = take_from_memory(keeper, i);
-        keeper->input_bytes += keeper->inputs[i].size;
+        uint64_t size = keeper->inputs[i].size;
+        keeper->input_bytes += size;
         if (is_here)
             continue;
-        keeper->sources[i].fd = keeperjob_open_scratch(keeper);
-        if (keeper->sources[i].fd < 0) {
+        if (keeper->fetch_fd < 0)
+            keeper->fetch_fd = keeperjob_open_scratch(keeper);
+        if (keeper->fetch_fd < 0) {
             keeperjob_fail(keeper, "compaction", "no scratch file can be made");
             return false;
         }
+        keeper->sources[i].fd = keeper->fetch_fd;
+        keeper->sources[i].from = fetched;
+        keeper->sources[i].size = size;
+        fetched += size;
     }
     keeper->state = KEEPER_FETCH;
     return true;
@@ -83,11 +93,12 @@ send_part(struct keeper *keeper, struct keeper_slot *slot)
 bool
 keepermerge_write_part(struct keeper *keeper, const struct keeper_slot *slot)
 {
+    const struct compaction_input *source = &keeper->sources[slot->index];
     const struct buf *answer = &slot->request.answer;
 
     for (size_t at = 0; at < answer->len;) {
-        ssize_t n = pwrite(keeper->sources[slot->index].fd, answer->data + at,
-            answer->len - at, (off_t)(slot->offset + at));
+        ssize_t n = pwrite(source->fd, answer->data + at, answer->len - at,
+            (off_t)(source->from + slot->offset + at));
         if (n <= 0)
             return false;
         at += (size_t)n;
@@ -158,7 +169,7 @@ static bool
 has_next_part(struct keeper *keeper)
 {
     while (keeper->next_input < keeper->input_count &&
-           keeper->sources[keeper->next_input].fd < 0)
+           keeper->sources[keeper->next_input].bytes.data != NULL)
         keeper->next_input++;
     return keeper->next_input < keeper->input_count;
 }
