@@ -1,7 +1,9 @@
 """Connections, protocol errors, limits, the gate, and waiting clients."""
 
+import contextlib
 import os
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
@@ -9,6 +11,7 @@ import time
 import pytest
 
 import conftest
+import resp
 import servers
 
 
@@ -338,6 +341,49 @@ def test_file_that_cannot_be_written_is_refused(start):
     os.chmod(lock, 0o666)
     said = start_and_fail(server.folder, user=nobody)
     assert b"for writing" in said
+
+
+def set_type(walden, name, number):
+    """Write over a key's type in the file.  Answers the one it had."""
+    assert walden.stop() == 0
+    path = os.path.join(walden.folder, "walden.db")
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        had = db.execute("SELECT type FROM keys WHERE name = ?",
+                         (name,)).fetchone()[0]
+        db.execute("UPDATE keys SET type = ? WHERE name = ?", (number, name))
+    walden.start()
+    return had
+
+
+UNREADABLE = [
+    ("GET", "bad"), ("SET", "bad", "x"), ("DEL", "good", "bad"),
+    ("MSET", "good", "x", "bad", "x"), ("RENAME", "good", "bad"),
+    ("RENAME", "bad", "good"), ("LPUSH", "bad", "x"), ("TTL", "bad"),
+    ("COPY", "good", "bad", "REPLACE"), ("EXPIRE", "bad", "10"),
+    ("SORT", "l", "BY", "b*"), ("SORT", "l", "STORE", "bad"),
+]
+
+
+def test_a_key_that_cannot_be_read_is_an_error(walden):
+    """The command or transaction does not run, and what there is stays."""
+    client = walden.connect()
+    client.call("MSET", "good", "1", "bad", "2")
+    client.call("RPUSH", "l", "ad")
+    had = set_type(walden, b"bad", 99)
+    client = walden.connect()
+    for request in UNREADABLE:
+        answer = client.call(*request)
+        assert isinstance(answer, resp.Error), request
+        assert b"could not be read" in bytes(answer), request
+    assert client.call("MGET", "good", "l") == [b"1", None]
+    client.call("MULTI")
+    client.call("SET", "good", "3")
+    client.call("GET", "bad")
+    assert b"could not be read" in bytes(client.call("EXEC"))
+    set_type(walden, b"bad", had)
+    client = walden.connect()
+    assert client.call("MGET", "good", "bad") == [b"1", b"2"]
+    assert client.call("LRANGE", "l", 0, -1) == [b"ad"]
 
 
 def test_port_in_use_is_refused(walden, tmp_path):
