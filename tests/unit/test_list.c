@@ -195,6 +195,42 @@ test_gaps_are_renumbered(void **state)
     batch_free(batch);
 }
 
+/* A queue whose positions have come near an end of the numbers. */
+static void
+test_the_last_position_is_not_reached(void **state)
+{
+    static const enum list_end ends[] = { LIST_TAIL, LIST_HEAD };
+
+    (void)state;
+    for (size_t way = 0; way < 2; way++) {
+        struct batch *batch = batch_new();
+        struct edit edit = { batch, 5 };
+        struct list *list = list_new(), *table = list_new();
+        int64_t first =
+            ends[way] == LIST_TAIL ? INT64_MAX / 2 - 2 : INT64_MIN / 2 + 1;
+
+        model_len = 0;
+        for (int i = 0; i < 3; i++) {
+            char text[NUMBER_I64_SIZE];
+            struct slice value = slice_make(text, number_format_i64(text, i));
+
+            list_apply_put(list, first + i, value);
+            list_apply_put(table, first + i, value);
+            model_insert(model_len, i);
+        }
+        for (int i = 0; i < 10; i++) {
+            list_push(list, &edit, ends[way], SLICE("7"));
+            model_insert(ends[way] == LIST_TAIL ? model_len : 0, 7);
+            apply_batch(table, batch);
+            assert_same(list);
+            assert_same(table);
+        }
+        list_free(list);
+        list_free(table);
+        batch_free(batch);
+    }
+}
+
 /* Redis 7.2: 8 KiB as one listpack, back at half of it. */
 static void
 test_encoding_flips_as_redis(void **state)
@@ -278,6 +314,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_matches_array_and_rows),
         cmocka_unit_test(test_gaps_are_renumbered),
+        cmocka_unit_test(test_the_last_position_is_not_reached),
         cmocka_unit_test(test_encoding_flips_as_redis),
         cmocka_unit_test(test_encoding_of_many_pushed_at_once),
         cmocka_unit_test(test_freed_in_steps),
