@@ -122,8 +122,6 @@ fold_start(struct fold *fold, uint64_t seq)
     fold->last_id = 0;
     fold->is_indexed = true;
     fold->size = journal_bytes(fold->context.journal);
-    if (fold->size > fold->context.generation_size)
-        fold->size = fold->context.generation_size;
     fold->journal_count = 0;
     fold->journal_gone = 0;
 }
@@ -178,7 +176,7 @@ read_row(struct fold *fold)
     enum status status;
     uint64_t id;
 
-    if (generation_size(fold->generation) >= fold->context.generation_size)
+    if (generation_kept(fold->generation) >= fold->context.generation_size)
         return end_reading(fold);
     status = journal_next(fold->context.journal, fold->last_id, &id, &changes);
     if (status == STATUS_NOT_FOUND ||
@@ -233,7 +231,7 @@ apply_put_key(struct fold *fold, const struct generation_row *row)
     enum status status;
 
     status = rowchange_decode_key(&change, &key);
-    if (status == STATUS_OK && row->touch != NULL) {
+    if (status == STATUS_OK && row->touch_len > 0) {
         touch.value = slice_make(row->touch, row->touch_len);
         status = rowchange_decode_touch(&touch, &key.version, &key.size);
     }

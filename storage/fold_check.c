@@ -44,7 +44,7 @@ check_key_put(sqlite3_stmt *statement, const struct row_change *change,
     struct key_row key;
 
     CHECK(rowchange_decode_key(change, &key) == STATUS_OK);
-    if (row->touch != NULL) {
+    if (row->touch_len > 0) {
         touch.value = slice_make(row->touch, row->touch_len);
         CHECK(rowchange_decode_touch(&touch, &key.version, &key.size) ==
               STATUS_OK);

@@ -1,10 +1,13 @@
 /*
  * generation.c -- the fold's index.
  *
- * Journal bytes are copied into blocks and stay there; a row of the index
- * points into them.  Rows live in blocks too, so a million of them costs a
- * few dozen allocations, and are found through a map by identity (table, id,
- * sub).
+ * A journal row is indexed change by change, and of each row of the tables only
+ * the latest change is kept, in the place of the one before if it fits.  So the
+ * memory that a generation takes is that of the rows it will write, however
+ * often the journal says something about them: a journal that is mostly about
+ * the same keys can be long.  Bytes and rows live in blocks, so a million of
+ * them costs a few dozen allocations; rows are found through a map by identity
+ * (table, id, sub).
  *
  * How changes of one row combine, in the order of the journal:
  *   put, del, drop    replace what was there
@@ -27,8 +30,13 @@
 #define BLOCK_SIZE (1024 * 1024)
 #define ROWS_PER_BLOCK 4096
 #define RUN_ROWS 512
+#define SCRATCH_KEEP_SIZE (1024 * 1024) /* of a buffer for journal rows */
+/* A value that outgrows its place gets a share more: it may grow again. */
+#define GROWTH_SHARE 4
 /* Changes indexed together, between two looks at the clock. */
 #define INDEX_STRIDE 32
+#define CACHE_LINE_SIZE 64
+#define PREFETCH_SIZE_MAX 256 /* of a value; the rest follows by itself */
 
 struct block {
     struct block *next;
@@ -56,8 +64,10 @@ struct run {
 
 struct generation {
     struct block *blocks;
-    struct bytes bytes; /* added, not indexed yet */
-    uint64_t size;
+    struct buf added;   /* the journal row that is being indexed */
+    struct bytes bytes; /* of it, not indexed yet */
+    uint64_t size;      /* bytes added */
+    uint64_t kept;      /* bytes taken in blocks */
 
     struct map index;
     struct row_block *first_rows;
@@ -105,6 +115,7 @@ generation_new(void)
     struct generation *generation = memory_zalloc(sizeof(*generation));
 
     map_init(&generation->index);
+    buf_init(&generation->added);
     generation->bytes = bytes_from((struct slice){ NULL, 0 });
     return generation;
 }
@@ -126,6 +137,7 @@ generation_free(struct generation *generation)
         memory_free(rows);
     }
     map_fini(&generation->index);
+    buf_fini(&generation->added);
     memory_free(generation->refs);
     memory_free(generation->runs);
     memory_free(generation->heap);
@@ -147,21 +159,18 @@ take_bytes(struct generation *generation, size_t len)
         generation->blocks = block;
     }
     block->used += len;
+    generation->kept += len;
     return block->data + block->used - len;
 }
 
 void
 generation_add(struct generation *generation, struct slice changes)
 {
-    char *copy;
-
     DCHECK(bytes_left(&generation->bytes) == 0);
     generation->size += changes.len;
-    if (changes.len == 0)
-        return;
-    copy = take_bytes(generation, changes.len);
-    memcpy(copy, changes.data, changes.len);
-    generation->bytes = bytes_from(slice_make(copy, changes.len));
+    buf_clear(&generation->added, SCRATCH_KEEP_SIZE);
+    buf_append_slice(&generation->added, changes);
+    generation->bytes = bytes_from(buf_slice(&generation->added));
 }
 
 static bool
@@ -206,33 +215,52 @@ add_row(struct generation *generation, uint64_t hash,
     memset(row, 0, sizeof(*row));
     row->id = identity->id;
     row->table = (uint8_t)identity->table;
-    row->sub = identity->sub.data;
-    row->sub_len = identity->sub.len;
+    if (identity->sub.len > 0) {
+        row->sub = take_bytes(generation, identity->sub.len);
+        row->sub_len = (uint32_t)identity->sub.len;
+        memcpy(row->sub, identity->sub.data, row->sub_len);
+    }
     map_add(&generation->index, &row->node, hash);
     generation->count++;
     return row;
 }
 
+/* Let value be the row's, in its place if that is large enough. */
+static void
+set_value(struct generation *generation, struct generation_row *row,
+    struct slice value)
+{
+    if (value.len > row->value_room) {
+        size_t room = value.len;
+        if (row->value_room > 0)
+            room += room / GROWTH_SHARE;
+        row->value = take_bytes(generation, room);
+        row->value_room = (uint32_t)room;
+    }
+    if (value.len > 0)
+        memcpy(row->value, value.data, value.len);
+    row->value_len = (uint32_t)value.len;
+}
+
 /* Lay change over what row says so far. */
 static void
-merge(struct generation_row *row, const struct row_change *change)
+merge(struct generation *generation, struct generation_row *row,
+    const struct row_change *change)
 {
     /* Nothing follows the deletion of a key: ids are not used again. */
     if (row->table == ROW_KEY && row->op == ROW_DEL)
         return;
     if (change->op == ROW_TOUCH && row->op == ROW_PUT) {
-        row->touch = change->value.data;
+        CHECK(change->value.len <= sizeof(row->touch));
         row->touch_len = (uint8_t)change->value.len;
+        memcpy(row->touch, change->value.data, row->touch_len);
         return;
     }
     row->op = change->op == ROW_DIRECT ? 0 : (uint8_t)change->op;
-    row->touch = NULL;
-    row->value = change->value.data;
-    row->value_len = change->value.len;
-    if (row->table == ROW_KEY && change->op == ROW_DEL) {
-        row->value = change->sub.data;
-        row->value_len = change->sub.len;
-    }
+    row->touch_len = 0;
+    set_value(generation, row,
+        row->table == ROW_KEY && change->op == ROW_DEL ? change->sub
+                                                       : change->value);
 }
 
 /* A change with what finds its row. */
@@ -269,13 +297,28 @@ index_change(struct generation *generation, const struct indexed *at)
             return;
         row = add_row(generation, at->hash, &at->identity);
     }
-    merge(row, &at->change);
+    merge(generation, row, &at->change);
+}
+
+/* node is likely to be the row whose value will be written. */
+static void
+prefetch_value(const struct map_node *node)
+{
+    const struct generation_row *row =
+        (const struct generation_row *)(const void *)node;
+
+    if (row == NULL)
+        return;
+    for (size_t at = 0; at < row->value_room && at < PREFETCH_SIZE_MAX;
+         at += CACHE_LINE_SIZE)
+        __builtin_prefetch(row->value + at, 1);
 }
 
 /*
  * The index is much larger than the processor's caches and is hit at random:
  * one change after another would mostly wait for memory.  So a group is
- * decoded, then its rows are fetched side by side, then it is indexed.
+ * decoded, then its rows are fetched side by side, then the places of their
+ * values, then it is indexed.
  */
 static enum status
 index_group(struct generation *generation)
@@ -292,8 +335,11 @@ index_group(struct generation *generation)
     }
     if (status != STATUS_OK && status != STATUS_NOT_FOUND)
         return status;
+    const struct map_node *nodes[INDEX_STRIDE];
     for (size_t i = 0; i < count; i++)
-        (void)map_prefetch_node(&generation->index, group[i].hash);
+        nodes[i] = map_prefetch_node(&generation->index, group[i].hash);
+    for (size_t i = 0; i < count; i++)
+        prefetch_value(nodes[i]);
     for (size_t i = 0; i < count; i++)
         index_change(generation, &group[i]);
     return status;
@@ -318,6 +364,12 @@ uint64_t
 generation_size(const struct generation *generation)
 {
     return generation->size;
+}
+
+uint64_t
+generation_kept(const struct generation *generation)
+{
+    return generation->kept;
 }
 
 static int

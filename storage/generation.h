@@ -16,18 +16,19 @@
 
 struct generation;
 
-/* The latest change of one row. */
+/* The latest change of one row; all bytes are the generation's own. */
 struct generation_row {
     struct map_node node;
     uint64_t id;
-    const char *sub;   /* empty for ROW_KEY */
-    const char *value; /* ROW_DEL of ROW_KEY: the type byte, or nothing */
-    const char *touch; /* a ROW_TOUCH on top of a ROW_PUT, or NULL */
-    size_t sub_len;
-    size_t value_len;
-    uint8_t touch_len;
-    uint8_t op; /* enum row_op; 0: void, the table has it already */
+    char *sub;   /* empty for ROW_KEY */
+    char *value; /* ROW_DEL of ROW_KEY: the type byte, or nothing */
+    uint32_t sub_len;
+    uint32_t value_len;
+    uint32_t value_room; /* bytes at value */
+    uint8_t op;          /* enum row_op; 0: void, the table has it already */
     uint8_t table;
+    uint8_t touch_len; /* of a ROW_TOUCH on top of a ROW_PUT; 0: none */
+    char touch[ROW_TOUCH_SIZE_MAX];
 };
 
 struct generation *generation_new(void);
@@ -40,6 +41,8 @@ MUST_CHECK enum status generation_index(
     struct generation *generation, int64_t deadline_us, bool *is_done);
 /* Bytes of journal added. */
 uint64_t generation_size(const struct generation *generation);
+/* Bytes of them that are kept: less, where changes of one row came again. */
+uint64_t generation_kept(const struct generation *generation);
 
 /* Put the rows in order: keys first, then elements by key, then the rest. */
 /* true: done. */

@@ -55,6 +55,9 @@ enum row_table {
     ROW_TABLE_COUNT
 };
 
+/* Bytes of a ROW_TOUCH's value at most: two varints. */
+#define ROW_TOUCH_SIZE_MAX 20
+
 enum row_op { ROW_PUT = 1, ROW_DEL, ROW_TOUCH, ROW_DIRECT, ROW_DROP };
 
 /* Stored in the file; never renumber. */

@@ -38,7 +38,7 @@ struct store_options {
     uint64_t checkpoint_size;   /* bytes of WAL that call for a checkpoint */
     /* Both as they are when the store is opened; default 64 MiB. */
     uint64_t journal_row_size; /* a larger batch takes several rows */
-    uint64_t generation_size;  /* bytes of journal that are folded at once */
+    uint64_t generation_size;  /* bytes that a fold keeps in memory at once */
     int64_t fold_slice_us;     /* longest stretch of folding, microseconds */
     int fold_idle_ms;          /* fold when idle for so long; -1: never */
     bool is_synchronous;       /* false: no fsync at commits */

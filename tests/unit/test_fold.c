@@ -115,6 +115,73 @@ test_direct_voids_what_is_older(void **state)
     generation_free(generation);
 }
 
+/* Changes of one row share a place, whatever came between them. */
+static void
+test_place_is_used_again(void **state)
+{
+    struct generation *generation = generation_new();
+    uint64_t kept = 0;
+    bool is_done = false;
+
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        struct buf changes = BUF_INIT;
+        char value[16];
+        /* One row of one length; one that shrinks, goes and comes back. */
+        snprintf(value, sizeof(value), "%012d", i);
+        add(&changes, ROW_PUT, ROW_HASH, 1, SLICE("a"), slice_from_text(value));
+        add(&changes, i % 3 == 0 ? ROW_DEL : ROW_PUT, ROW_HASH, 2, SLICE("b"),
+            i % 3 == 0 ? SLICE("") : slice_make(value, 12 - (size_t)i % 5));
+        add(&changes, i % 2 == 0 ? ROW_DIRECT : ROW_PUT, ROW_LIST, 3,
+            SLICE("12345678"), i % 2 == 0 ? SLICE("") : SLICE("list"));
+        generation_add(generation, buf_slice(&changes));
+        buf_fini(&changes); /* nothing may point into it */
+        assert_int_equal(
+            generation_index(generation, INT64_MAX, &is_done), STATUS_OK);
+        if (i == 10)
+            kept = generation_kept(generation);
+    }
+    assert_in_range(kept, 1, 100);
+    assert_int_equal(generation_kept(generation), kept);
+    assert_true(generation_size(generation) > 20000);
+    assert_true(generation_sort(generation, INT64_MAX));
+    assert_row(generation, ROW_PUT, ROW_HASH, 1, "a", "000000000999");
+    assert_row(generation, ROW_DEL, ROW_HASH, 2, "b", "");
+    assert_row(generation, ROW_PUT, ROW_LIST, 3, "12345678", "list");
+    assert_null(generation_next(generation));
+    generation_free(generation);
+}
+
+/* A value that grows and grows gets new places, and is whole. */
+static void
+test_value_outgrows_its_place(void **state)
+{
+    struct generation *generation = generation_new();
+    struct buf value = BUF_INIT;
+    bool is_done = false;
+
+    (void)state;
+    for (int i = 0; i < 500; i++) {
+        struct buf changes = BUF_INIT;
+        buf_append_byte(&value, (char)('a' + i % 26));
+        add(&changes, ROW_PUT, ROW_HASH, 1, SLICE("f"), buf_slice(&value));
+        add(&changes, ROW_PUT, ROW_HASH, 2, SLICE("f"), SLICE("between"));
+        generation_add(generation, buf_slice(&changes));
+        buf_fini(&changes);
+        assert_int_equal(
+            generation_index(generation, INT64_MAX, &is_done), STATUS_OK);
+    }
+    /* Places grow by a share, so all of them together are a few values. */
+    assert_in_range(generation_kept(generation), 500, 500 * 8);
+    assert_true(generation_sort(generation, INT64_MAX));
+    struct generation_row *row = generation_next(generation);
+    assert_true(
+        slice_equal(slice_make(row->value, row->value_len), buf_slice(&value)));
+    assert_row(generation, ROW_PUT, ROW_HASH, 2, "f", "between");
+    buf_fini(&value);
+    generation_free(generation);
+}
+
 static void
 test_keys_first_databases_last(void **state)
 {
@@ -233,6 +300,8 @@ main(void)
         cmocka_unit_test(test_latest_change_wins),
         cmocka_unit_test(test_damaged_change_stops_the_index),
         cmocka_unit_test(test_direct_voids_what_is_older),
+        cmocka_unit_test(test_place_is_used_again),
+        cmocka_unit_test(test_value_outgrows_its_place),
         cmocka_unit_test(test_keys_first_databases_last),
         cmocka_unit_test(test_order_of_many),
         cmocka_unit_test(test_corrupt_changes_are_refused),
