@@ -137,7 +137,7 @@ static void
 test_a_gap_and_a_wrong_name_are_refused(void **state)
 {
     struct fixture *f = *state;
-    char from[192], to[192];
+    char from[320], to[320];
 
     for (uint64_t txid = 11; txid <= 13; txid++)
         add(f, txid);
@@ -191,7 +191,7 @@ static void
 test_files_of_a_loss_are_ignored(void **state)
 {
     struct fixture *f = *state;
-    char from[192], to[192];
+    char from[320], to[320];
 
     for (uint64_t txid = 11; txid <= 13; txid++)
         add(f, txid);

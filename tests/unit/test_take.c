@@ -356,7 +356,7 @@ test_the_lock_page_is_left_out(void **state)
             ltx_lock_page(sizes[i]), UINT32_C(0x40000000) / sizes[i] + 1);
 
     char frame[TAP_FRAME_HEADER_SIZE + PAGE_SIZE] = { 0 };
-    char wal[TAP_WAL_HEADER_SIZE] = { 0 }, path[128];
+    char wal[TAP_WAL_HEADER_SIZE] = { 0 }, path[256];
     uint32_t numbers[] = { LOCK_PAGE - 1, LOCK_PAGE, LOCK_PAGE + 1 };
     struct take_header wanted = { .min_txid = 3, .max_txid = 3 };
     struct tap_position none = { 0 }, to;
