@@ -21,8 +21,8 @@
 
 #include "storage/store.h"
 
-#define JOURNAL_FOLD_SIZE (64 * 1024 * 1024)
-#define JOURNAL_SIZE_MAX (256 * 1024 * 1024)
+#define JOURNAL_FOLD_SIZE (128 * 1024 * 1024)
+#define JOURNAL_SIZE_MAX (384 * 1024 * 1024)
 /* The next commit waits for a checkpoint: about 5 ms for 4 MiB, 100 for 32. */
 #define CHECKPOINT_SIZE (4 * 1024 * 1024)
 #define JOURNAL_ROW_SIZE (64 * 1024 * 1024)

@@ -33,7 +33,7 @@ struct tap;
 struct store_options {
     const char *path;           /* of the database file */
     const char *vfs;            /* SQLite VFS name, NULL: the default */
-    uint64_t journal_fold_size; /* bytes: start folding; default 64 MiB */
+    uint64_t journal_fold_size; /* bytes: start folding; default 128 MiB */
     uint64_t journal_size_max;  /* bytes: fold before new commits */
     uint64_t checkpoint_size;   /* bytes of WAL that call for a checkpoint */
     /* Both as they are when the store is opened; default 64 MiB. */
