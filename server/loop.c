@@ -55,9 +55,10 @@ static struct {
     int64_t now_us, wall_offset_us;
     struct session *resumed; /* their input is to be run */
 
-    bool is_out;           /* a batch is with the COMMIT thread */
-    int64_t sealed_us;     /* when it went there */
-    int64_t open_since_us; /* the open batch's first change; 0: none */
+    bool is_out;              /* a batch is with the COMMIT thread */
+    int64_t sealed_us;        /* when it went there */
+    uint64_t sealed_commands; /* run until then */
+    int64_t open_since_us;    /* the open batch's first change; 0: none */
     struct batch *spare;
 
     size_t expected;   /* sessions that may soon wait for the batch */
@@ -235,6 +236,8 @@ seal(struct server *srv)
     loop.open_since_us = 0;
     loop.sealed_us = loop.now_us;
     batch->sealed_us = loop.now_us;
+    batch->served = srv->stats.commands - loop.sealed_commands;
+    loop.sealed_commands = srv->stats.commands;
     CHECK(batch->seq == srv->durable_seq + 1); /* one batch is out at a time */
     store_submit(srv->store, batch);
     send_sync(srv);

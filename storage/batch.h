@@ -19,6 +19,7 @@ struct batch {
     struct buf changes;  /* encoded row changes, with ROW_DIRECT markers */
     struct buf direct;   /* ROW_PUTs of big values, encoded likewise */
     uint64_t commands;   /* commands that changed something, for figures */
+    uint64_t served;     /* commands run since the last seal, with reads */
     int64_t sealed_us;   /* monotonic, for the latency histogram */
     enum status outcome; /* set by the committer */
 };

@@ -40,6 +40,7 @@
 #include "storage/garbage.h"
 #include "storage/mail.h"
 #include "storage/pace.h"
+#include "storage/placer.h"
 #include "storage/walcheck.h"
 
 #include "storage/committer.h"
@@ -80,6 +81,7 @@ struct committer {
     uint64_t told_seq;   /* folded_seq last reported */
     struct mail *syncs;  /* waiting, oldest first */
     struct pace pace;
+    struct placer placer;
     int64_t retry_us; /* background work pauses until then */
     int64_t retry_pause_us;
     int64_t checkpoint_retry_us;
@@ -364,6 +366,8 @@ work(struct committer *committer)
     int64_t now_us = clock_monotonic_us();
     enum status status;
 
+    if (pace_is_quiet(&committer->pace, now_us))
+        placer_rest(&committer->placer);
     if (committer->failure != STATUS_OK)
         return -1;
     if (now_us < committer->retry_us)
@@ -430,9 +434,10 @@ press_fold(struct committer *committer)
 }
 
 static void
-handle_batch(struct committer *committer, struct batch *batch)
+handle_batch(struct committer *committer, struct batch *batch, int loop_cpu)
 {
     struct store_report report = { .kind = STORE_BATCH, .batch = batch };
+    uint64_t served = batch->served;
     int64_t start_us;
 
     if (committer->failure == STATUS_OK && !committer->is_suspect)
@@ -465,6 +470,7 @@ handle_batch(struct committer *committer, struct batch *batch)
     report.outcome = batch->outcome;
     publish_stats(committer); /* before LOOP can ask */
     mail_send_report(committer->reports, &report);
+    placer_note(&committer->placer, committer->pace.batch_us, served, loop_cpu);
 }
 
 /* ---- after a failure ---------------------------------------------------- */
@@ -509,7 +515,7 @@ handle_mail(struct committer *committer, struct mail *mail)
 {
     switch (mail->kind) {
     case MAIL_BATCH:
-        handle_batch(committer, mail->batch);
+        handle_batch(committer, mail->batch, mail->cpu);
         break;
     case MAIL_SYNC:
         handle_sync(committer, mail);
@@ -585,6 +591,7 @@ run(void *arg)
         wait_ms = work(committer);
         publish_stats(committer);
     }
+    placer_rest(&committer->placer);
     fail_syncs(committer, STATUS_BUSY);
     finish(committer);
     return NULL;
@@ -662,6 +669,7 @@ committer_open(struct committer **committer,
     out->inbox = mailbox_new(false);
     out->reports = mailbox_new(true);
     out->pace.batch_us = clock_monotonic_us();
+    placer_init(&out->placer);
     status =
         connection_open(&out->connection, &out->options, error, error_size);
     if (status == STATUS_OK)
@@ -732,6 +740,7 @@ committer_submit(struct committer *committer, struct batch *batch)
     struct mail *mail = mail_new(MAIL_BATCH);
 
     mail->batch = batch;
+    mail->cpu = sched_getcpu();
     mailbox_send(committer->inbox, &mail->node);
 }
 

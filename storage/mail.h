@@ -22,6 +22,7 @@ struct mail {
     struct mailbox_node node;
     enum mail_kind kind;
     struct batch *batch;
+    int cpu; /* batch: where LOOP was when it sent it; -1: not known */
     uint64_t token;
     bool flag; /* sync: with checkpoint; stop: with fold */
     struct store_options options;
