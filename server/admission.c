@@ -208,12 +208,19 @@ check_monitor(struct call *call)
     return refuse(call, "ERR Replica can't interact with the keyspace");
 }
 
+/* In a pause nothing changes: what expires is hidden and stays. */
 static enum verdict
 check_pause(struct call *call)
 {
     struct server *srv = call->server;
-    if (srv->pause_until_ms == 0 || call->now_ms >= srv->pause_until_ms)
+    if (srv->pause_until_ms == 0)
         return VERDICT_PASS;
+    bool is_over = call->now_ms >= srv->pause_until_ms;
+    keyspace_keep_expired(call->keyspace, !is_over);
+    if (is_over) {
+        srv->pause_until_ms = 0;
+        return VERDICT_PASS;
+    }
     if (srv->pause_is_write_only && !(effective_flags(call) & CMD_WRITE))
         return VERDICT_PASS;
     blocked_on_pause(call);

@@ -49,7 +49,7 @@ struct server {
     char failure[256];            /* why */
 
     /* CLIENT PAUSE. */
-    int64_t pause_until_ms;
+    int64_t pause_until_ms; /* 0: none, and nothing expired is kept */
     bool pause_is_write_only;
 
     bool is_shutting_down;

@@ -120,6 +120,12 @@ keyspace_begin(struct keyspace *keyspace, int64_t now_ms)
     keyspace->prepared_count = 0;
 }
 
+void
+keyspace_keep_expired(struct keyspace *keyspace, bool keep)
+{
+    keyspace->keeps_expired = keep;
+}
+
 int64_t
 keyspace_now_ms(const struct keyspace *keyspace)
 {
@@ -241,7 +247,7 @@ keyspace_prepare(
     return resident_load(keyspace, key);
 }
 
-/* The live key, having observed what there is; expired ones go. */
+/* The live key, having observed what there is; expired ones go, or hide. */
 static struct key *
 look_up(struct keyspace *keyspace, int db, struct slice name)
 {
@@ -264,7 +270,7 @@ look_up(struct keyspace *keyspace, int db, struct slice name)
     if (!resident_is_live(key))
         return NULL;
     if (resident_is_expired(key, keyspace->now_ms)) {
-        if (!keyspace->is_frozen)
+        if (!keyspace->is_frozen && !keyspace->keeps_expired)
             sweep_expire(keyspace, key);
         return NULL;
     }

@@ -102,6 +102,12 @@ void keyspace_set_options(
 
 /* Begin a command: its time (wall clock, ms), and nothing observed yet. */
 void keyspace_begin(struct keyspace *keyspace, int64_t now_ms);
+/*
+ * From now on keyspace_find() and _peek() hide an expired key without deleting
+ * it (CLIENT PAUSE), or delete it again.  What is hidden is in the way of
+ * keyspace_create(): only commands that read may run meanwhile.
+ */
+void keyspace_keep_expired(struct keyspace *keyspace, bool keep);
 int64_t keyspace_now_ms(const struct keyspace *keyspace);
 /*
  * The batch that must be durable, and for some in the bucket, before what the
@@ -134,7 +140,8 @@ MUST_CHECK enum status keyspace_prepare(
 void keyspace_prefetch(const struct keyspace *keyspace, int db,
     const struct slice *names, size_t count);
 
-/* The live key or NULL.  An expired one is deleted.  Counts as an access. */
+/* The live key or NULL.  An expired one is deleted, unless they are kept. */
+/* Counts as an access. */
 struct key *keyspace_find(struct keyspace *keyspace, int db, struct slice name);
 /* As keyspace_find() without counting as an access (OBJECT, TTL, TYPE...). */
 struct key *keyspace_peek(struct keyspace *keyspace, int db, struct slice name);

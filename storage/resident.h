@@ -45,7 +45,8 @@ struct keyspace {
     uint64_t changes; /* since start */
     struct key *last; /* found by the last lookup, or NULL */
     bool has_changed;
-    bool is_frozen; /* between reload and resume */
+    bool is_frozen;     /* between reload and resume */
+    bool keeps_expired; /* a lookup deletes nothing */
 
     /* The open batch. */
     struct batch *batch;

@@ -201,6 +201,7 @@ static void
 client_unpause(struct call *call)
 {
     call->server->pause_until_ms = 0;
+    keyspace_keep_expired(call->keyspace, false);
     reply_ok(call->reply);
 }
 

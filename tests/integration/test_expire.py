@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from samebytes import plain_twin, twin, twin_servers  # noqa: F401
+from samebytes import parse, plain_twin, twin, twin_servers  # noqa: F401
 
 SCRIPTS = {
     "expire": r"""
@@ -199,6 +199,53 @@ def test_keys_go_when_their_time_is_up(twin):  # noqa: F811
     twin.same("APPEND", "long", "new")
     twin.same("GET", "long")
     twin.same("RANDOMKEY", mark="!")
+
+
+PAUSED = """
+    get a
+    exists a l stays
+    ttl a
+    type l
+    lrange l 0 -1
+    object encoding a
+    keys *
+    scan 0 count 1000
+    dbsize
+"""
+
+
+def expired_keys(side):
+    text = parse(side.ask("INFO", "stats")).decode()
+    return int(text.split("expired_keys:")[1].split()[0])
+
+
+@pytest.mark.parametrize("pause_ms", [1000, 60000])
+def test_a_pause_hides_and_deletes_nothing(twin, pause_ms):  # noqa: F811
+    """One that ends by itself, and one that is ended."""
+    sides = (twin.walden, twin.redis)
+    twin.same("SET", "a", "1", "PX", 60)
+    twin.same("RPUSH", "l", "x")
+    twin.same("PEXPIRE", "l", 60)
+    twin.same("SET", "stays", "1")
+    twin.same("CLIENT", "PAUSE", pause_ms, "WRITE")
+    before = [expired_keys(side) for side in sides]
+    try:
+        time.sleep(0.2)
+        twin.run(PAUSED)
+        assert before == [expired_keys(side) for side in sides]
+    finally:
+        if pause_ms > 1000:
+            twin.same("CLIENT", "UNPAUSE")
+    twin.run("""
+        rpush l y
+        lrange l 0 -1
+        set a 2 keepttl
+        ttl a
+        append a 3
+        dbsize
+    """)
+    assert [count + 2 for count in before] == \
+        [expired_keys(side) for side in sides]
 
 
 def test_the_sweep_needs_no_access(plain_twin):  # noqa: F811

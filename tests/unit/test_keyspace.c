@@ -129,6 +129,29 @@ test_expired_goes(void **state)
 }
 
 static void
+test_expired_is_kept_while_told_so(void **state)
+{
+    struct keyspace_stats stats;
+
+    (void)state;
+    fixture_set(0, "a", "1");
+    keyspace_set_expiry(
+        fixture_keyspace, fixture_find(0, "a"), FIXTURE_NOW_MS + 10);
+    fixture_commit();
+    keyspace_keep_expired(fixture_keyspace, true);
+    keyspace_begin(fixture_keyspace, FIXTURE_NOW_MS + 11);
+    assert_null(fixture_find(0, "a"));
+    assert_false(keyspace_has_changed(fixture_keyspace));
+    assert_int_equal(keyspace_count(fixture_keyspace, 0), 1);
+    keyspace_keep_expired(fixture_keyspace, false);
+    assert_null(fixture_find(0, "a"));
+    assert_true(keyspace_has_changed(fixture_keyspace));
+    assert_int_equal(keyspace_count(fixture_keyspace, 0), 0);
+    keyspace_stats(fixture_keyspace, &stats);
+    assert_int_equal(stats.expired, 1);
+}
+
+static void
 test_expired_is_hidden_until_resume(void **state)
 {
     (void)state;
@@ -548,6 +571,7 @@ main(void)
         TEST(test_observed_batch_of_what_is_folded_R1),
         TEST(test_unfolded_stays_resident_D4),
         TEST(test_expired_goes),
+        TEST(test_expired_is_kept_while_told_so),
         TEST(test_expired_is_hidden_until_resume),
         TEST(test_failed_changes_are_gone_D2),
         TEST(test_observed_batch_after_reload_R1),
