@@ -2,9 +2,9 @@
  * fold.h -- moves what the journal says into the tables, in slices.
  *
  * The fold works on one generation at a time: journal rows from the oldest on,
- * until what is kept of them is about generation_size bytes.  It reads them back
- * from SQLite, so folding while the server runs and recovery after a crash are
- * one path.
+ * until what is kept of them is about generation_size bytes.  It reads them
+ * back from SQLite, so folding while the server runs and recovery after a crash
+ * are one path.
  *
  *   D3  tables + journal are the acknowledged state before, between and after
  *       all slices: a slice only repeats in the tables what the journal says,
