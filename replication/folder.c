@@ -1,9 +1,11 @@
 /*
- * folder.c -- the folder that a file is in.
+ * folder.c -- what the C library has no one call for.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -29,4 +31,24 @@ folder_sync(const char *path)
     int rc = fsync(fd);
     close(fd);
     return rc == 0 ? STATUS_OK : STATUS_IO;
+}
+
+int
+folder_open_unnamed(const char *folder)
+{
+    char path[PATH_MAX];
+    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    /* EISDIR: a kernel or file system that took O_TMPFILE for nothing. */
+    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
+        return fd;
+    if (snprintf(path, sizeof(path), "%s/walden-scratch-XXXXXX", folder) >=
+        (int)sizeof(path)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    fd = mkostemp(path, O_CLOEXEC);
+    if (fd >= 0)
+        unlink(path);
+    return fd;
 }

@@ -5,13 +5,13 @@
  * while waits in its slot to be sent again, TRIES_MAX times; then the round is
  * given up, and a later one begins anew with a LIST.
  */
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "server/base/log.h"
 #include "server/base/memory.h"
 
+#include "replication/folder.h"
 #include "replication/keeperjob.h"
 #include "replication/recent.h"
 
@@ -23,7 +23,7 @@
 int
 keeperjob_open_scratch(struct keeper *keeper)
 {
-    return open(keeper->options.scratch, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    return folder_open_unnamed(keeper->options.scratch);
 }
 
 void

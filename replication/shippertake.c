@@ -7,13 +7,13 @@
  * image of a whole database is made in slices, into an unnamed scratch file,
  * with the WAL held from its beginning until the bucket has it.
  */
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "server/base/clock.h"
 #include "server/base/faultpoint.h"
 #include "server/base/log.h"
 
+#include "replication/folder.h"
 #include "replication/shipperstate.h"
 #include "replication/shippertake.h"
 
@@ -214,8 +214,7 @@ shippertake_start_image(struct shipper *shipper)
         shipperstate_release_wal(shipper);
         return; /* nothing was committed yet */
     }
-    shipper->body_fd =
-        open(shipper->options.scratch, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    shipper->body_fd = folder_open_unnamed(shipper->options.scratch);
     if (shipper->body_fd >= 0)
         status =
             shipper->image_end.is_synced ? STATUS_OK : tap_sync(shipper->tap);

@@ -55,6 +55,7 @@
 #include "server/base/memory.h"
 #include "server/base/random.h"
 #include "tests/fault/memstore.h"
+#include "tests/unit/tempdir.h"
 
 #define SEEDS 120 /* without an argument */
 #define STEPS 500
@@ -75,7 +76,7 @@ struct life {
 
 struct server {
     struct sim *sim;
-    char folder[96], path[128];
+    char folder[TEMPDIR_SIZE + 16], path[TEMPDIR_SIZE + 32];
     struct life *life; /* NULL: dead */
     int life_number;
     sqlite3 *db, *reader;
@@ -99,7 +100,7 @@ struct server {
 
 struct sim {
     uint64_t seed, random;
-    char folder[64];
+    char folder[TEMPDIR_SIZE];
     int64_t now_ms;
     struct memworld *world;
     struct memstore_faults faults;
@@ -693,7 +694,7 @@ check_state(struct sim *sim, uint64_t txid)
     struct restore_options options = { .to_txid = txid };
     struct restore_result result;
     struct buf error = BUF_INIT;
-    char path[128], uri[160];
+    char path[TEMPDIR_SIZE + 32], uri[TEMPDIR_SIZE + 64];
     sqlite3 *db;
 
     snprintf(path, sizeof(path), "%s/restored.db", sim->folder);
@@ -869,15 +870,17 @@ static uint64_t first_seed = 1, seed_count = SEEDS;
 static void
 test_two_servers_one_prefix(void **state)
 {
-    char folder[64] = "/dev/shm/walden-sim-XXXXXX";
+    /* In memory where there is such a folder: each seed syncs a lot. */
+    char folder[TEMPDIR_SIZE] = "/dev/shm/walden-sim-XXXXXX";
 
     (void)state;
     log_set_level(
         getenv("SIM_LOG") != NULL ? LOG_LEVEL_NOTICE : LOG_LEVEL_NOTHING);
-    assert_non_null(mkdtemp(folder));
+    if (mkdtemp(folder) == NULL)
+        tempdir_make(folder, "sim");
     for (uint64_t i = 0; i < seed_count; i++)
         run_seed(first_seed + i, folder);
-    (void)nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    tempdir_remove(folder);
     print_message("acks %" PRIu64 " fences %" PRIu64 " conflicts %" PRIu64
                   " compactions %" PRIu64 " snapshots %" PRIu64
                   " deletes %" PRIu64 " restores %" PRIu64 " losses %" PRIu64
