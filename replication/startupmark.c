@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/base/faultpoint.h"
@@ -90,15 +91,23 @@ enum status
 startupmark_begin_database(struct startup *startup)
 {
     enum status status = startupmark_begin(startup);
+    struct stat st;
 
     if (status != STATUS_OK)
         return status;
     int fd = open(startup->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (fd < 0) {
+    if (fd < 0 || fstat(fd, &st) != 0) {
         buf_printf(startup->error, "%s: %s", startup->path, strerror(errno));
+        if (fd >= 0)
+            close(fd);
         return STATUS_IO;
     }
     close(fd);
+    if (st.st_size > 0) {
+        buf_printf(
+            startup->error, "%s has just been made by another", startup->path);
+        return STATUS_BUSY;
+    }
     return write_mark(startup, 0, startup->path);
 }
 

@@ -3,7 +3,11 @@
  *
  * The file is known again by its inode and its time of birth: both stay when it
  * is renamed, and a copy has others.  An inode alone is given to the next file
- * as soon as the first one is deleted.
+ * as soon as the first one is deleted.  Both also stay when something else is
+ * copied over the file; so one that was restored must have the size and the
+ * time of modification that it was named with: a start that does not come to
+ * own the prefix writes to the WAL only.  One that begins a history is written
+ * to, but it is in nobody's way while the bucket is empty, and goes on.
  *
  * The mark is written in place, under the lock: whatever a crash leaves of it
  * was not synced, so the database did not get its name, and half a mark is
@@ -31,7 +35,8 @@
 
 struct identity {
     uint64_t inode;
-    int64_t born_ns;
+    int64_t born_ns, modified_ns;
+    uint64_t size;
 };
 
 struct unowned {
@@ -44,20 +49,26 @@ struct unowned {
     bool is_kept;               /* there is something in it */
 };
 
+static int64_t
+ns_of(const struct statx_timestamp *time)
+{
+    return (int64_t)time->tv_sec * NS_A_SECOND + time->tv_nsec;
+}
+
 /* false: there is no such file. */
 static bool
-identify(const char *path, struct identity *file, uint64_t *size)
+identify(const char *path, struct identity *file)
 {
+    unsigned wanted = STATX_INO | STATX_SIZE | STATX_MTIME | STATX_BTIME;
     struct statx st;
 
-    if (statx(AT_FDCWD, path, 0, STATX_INO | STATX_SIZE | STATX_BTIME, &st) !=
-        0)
+    if (statx(AT_FDCWD, path, 0, wanted, &st) != 0)
         return false;
-    *file = (struct identity){ .inode = st.stx_ino };
+    *file = (struct identity){ .inode = st.stx_ino,
+        .modified_ns = ns_of(&st.stx_mtime),
+        .size = st.stx_size };
     if ((st.stx_mask & STATX_BTIME) != 0)
-        file->born_ns =
-            (int64_t)st.stx_btime.tv_sec * NS_A_SECOND + st.stx_btime.tv_nsec;
-    *size = st.stx_size;
+        file->born_ns = ns_of(&st.stx_btime);
     return true;
 }
 
@@ -76,8 +87,9 @@ parse(struct unowned *mark)
     text[got] = '\0';
     if (sscanf(text,
             "walden-unowned 1\ntxid %" SCNu64 "\nfile %" SCNu64 " %" SCNd64
-            "\nbucket %n",
-            &mark->txid, &mark->file.inode, &mark->file.born_ns, &used) != 3 ||
+            " %" SCNd64 " %" SCNu64 "\nbucket %n",
+            &mark->txid, &mark->file.inode, &mark->file.born_ns,
+            &mark->file.modified_ns, &mark->file.size, &used) != 5 ||
         used == 0)
         return;
     size_t len = strlen(text + used);
@@ -136,20 +148,32 @@ unowned_open(struct unowned **mark, const char *database_path, bool shall_make,
     return status;
 }
 
+/* Is that what the mark was made for, as far as a start may change it? */
+static bool
+is_same_file(const struct unowned *mark, const struct identity *file)
+{
+    const struct identity *marked = &mark->file;
+
+    if (file->inode != marked->inode || file->born_ns != marked->born_ns)
+        return false;
+    if (mark->txid == 0)
+        return file->born_ns != 0;
+    return file->modified_ns == marked->modified_ns &&
+           file->size == marked->size;
+}
+
 bool
 unowned_is_about(
     const struct unowned *mark, const char *bucket, uint64_t newest)
 {
     struct identity file;
-    uint64_t size;
 
     if (mark->bucket[0] == '\0' || strcmp(mark->bucket, bucket) != 0 ||
         mark->txid > newest)
         return false;
     /* Without the file the rest of it is worth nothing. */
-    return !identify(mark->database_path, &file, &size) || size == 0 ||
-           (file.inode == mark->file.inode &&
-               file.born_ns == mark->file.born_ns);
+    return !identify(mark->database_path, &file) || file.size == 0 ||
+           (newest > 0 && is_same_file(mark, &file));
 }
 
 uint64_t
@@ -165,14 +189,14 @@ unowned_write(
     struct unowned *mark, const char *bucket, uint64_t txid, const char *path)
 {
     char text[TEXT_SIZE_MAX];
-    uint64_t size;
 
-    if (!identify(path, &mark->file, &size))
+    if (!identify(path, &mark->file))
         return STATUS_IO;
     int len = snprintf(text, sizeof(text),
         "walden-unowned 1\ntxid %" PRIu64 "\nfile %" PRIu64 " %" PRId64
-        "\nbucket %s\n",
-        txid, mark->file.inode, mark->file.born_ns, bucket);
+        " %" PRId64 " %" PRIu64 "\nbucket %s\n",
+        txid, mark->file.inode, mark->file.born_ns, mark->file.modified_ns,
+        mark->file.size, bucket);
     if (len >= (int)sizeof(text))
         return STATUS_INVALID;
     mark->is_kept = true;

@@ -13,15 +13,20 @@
  *       the takeover is won, or by a start without a bucket.
  *   U3  Thrown away is only the very file that the mark was made for, and only
  *       for the bucket that it came from, as long as that bucket still has what
- *       was restored.  A copy, a backup put in its place, the file of another
- *       bucket stay.
+ *       was restored.  A copy, a backup put in its place or copied over it, the
+ *       file of another bucket stay; and so does anything while the bucket is
+ *       empty, where a history begins with it.
  *
  * The mark is text:
  *
  *   walden-unowned 1
  *   txid <restored, decimal; 0: a new history>
  *   file <inode> <time of birth, ns; 0: the file system does not know>
+ *        <of modification, ns> <size>
  *   bucket <as configured>
+ *
+ * A restored file is known by all four numbers, so until the mark is gone the
+ * database is written to in the WAL only.
  *
  * It is locked (flock) from when it is opened until it is removed or closed, so
  * that of two processes which start in one folder the second one refuses.

@@ -175,7 +175,8 @@ bucket_prepare(struct server *srv, struct store_options *store_options)
     } else {
         bucket->tap = tap_new(bucket->database_path);
         bucket->ask_us = INT64_MAX;
-        /* Until SHIP has taken its place no frame may go (B2). */
+        /* Until SHIP has taken its place no frame may go (B2), and until the */
+        /* prefix is owned the database file must stay as it is (unowned.h). */
         CHECK(tap_try_hold(bucket->tap));
         store_options->tap = bucket->tap;
         srv->bucket = bucket;
@@ -233,7 +234,6 @@ bucket_take_over(struct server *srv)
         return status;
     uint64_t seq = srv->durable_seq;
     replication_start(bucket->replication, bucket->tap);
-    tap_release(bucket->tap);
     int fd = replication_report_fd(bucket->replication);
     log_notice("bucket: taking over with epoch %" PRIu64, bucket->epoch);
     while (srv->shipped_seq < seq) {
@@ -250,6 +250,7 @@ bucket_take_over(struct server *srv)
             "bucket: %s-unowned cannot be removed", bucket->database_path);
         return status;
     }
+    tap_release(bucket->tap);
     bucket->is_owner = true;
     log_notice("bucket: this server owns the prefix");
     return STATUS_OK;

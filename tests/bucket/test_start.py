@@ -253,17 +253,19 @@ def test_secrets_stay_secret(begin, bucket, tmp_path):
         server.remove()
 
 
-def killed_before_it_owns(begin, where, proxy):
+def killed_before_it_owns(begin, where, proxy, **fault):
     """A server that has restored, committed its takeover and was killed before
     the upload arrived; then another one took over and served."""
     direct = place.Place(where.client, where.bucket)
     first = begin(direct, durability="bucket")
     assert first.connect().call("SET", "a", "1") == b"OK"
     first.kill()
-    proxy.rule("hang", method="PUT", path="/0000/")
-    late = where.server(durability="bucket")
+    proxy.rule(**{"fault": "hang", **fault}, method="PUT", path="/0000/")
+    late = where.server(durability="bucket", fold_idle_ms=1)
     late.spawn()
     place.wait_until("it takes over", lambda: "taking over" in late.tail())
+    if fault:
+        time.sleep(2)
     late.kill()
     second = begin(direct, durability="bucket")
     assert second.connect().call("SET", "a", "2") == b"OK"
@@ -272,9 +274,12 @@ def killed_before_it_owns(begin, where, proxy):
     return late
 
 
-def test_a_killed_start_needs_nobody(begin, behind_proxy, proxy):
-    """What it had restored was served to nobody: it is restored again."""
-    late = killed_before_it_owns(begin, behind_proxy, proxy)
+@pytest.mark.parametrize("fault", [{}, {"fault": "status", "code": 503}])
+def test_a_killed_start_needs_nobody(begin, behind_proxy, proxy, fault):
+    """What it had restored was served to nobody: it is restored again.  It
+    must be known again, so it is left as it was, however long the start waits
+    for a bucket that refuses, with nothing else to do."""
+    late = killed_before_it_owns(begin, behind_proxy, proxy, **fault)
     mark = os.path.join(late.folder, "walden.db-unowned")
     try:
         assert os.path.exists(mark)

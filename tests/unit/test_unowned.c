@@ -25,6 +25,7 @@
 
 #include "replication/layout.h"
 #include "replication/startup.h"
+#include "replication/startupmark.h"
 #include "replication/take.h"
 #include "server/base/log.h"
 #include "tests/unit/tempdir.h"
@@ -468,6 +469,53 @@ test_another_file_is_kept(void **state)
     expect_kept(f);
 }
 
+/* So is one that was copied over it: the inode and its birth stay. */
+static void
+test_what_is_copied_over_it_is_kept(void **state)
+{
+    struct fixture *f = *state;
+    char command[6 * PATH_SIZE];
+
+    leave_unowned(f);
+    (void)snprintf(command, sizeof(command),
+        "cd '%.191s' && cp here.db copy && cat copy >here.db", f->folder);
+    assert_int_equal(system(command), 0);
+    expect_kept(f);
+}
+
+/* And where there is no history yet, what lies here begins it. */
+static void
+test_new_history_goes_on(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(begin(&f->here, COMMITTED), STATUS_OK);
+    assert_true(is_there(&f->here, "-unowned"));
+    end(&f->here);
+    assert_int_equal(look(&f->here), STATUS_OK);
+    assert_null(f->here.result.mark);
+    assert_false(is_there(&f->here, "-unowned"));
+    assert_true(open_database(&f->here));
+    assert_int_equal(count(&f->here, "mine"), 1);
+}
+
+/* Another process has begun to serve since this one looked. */
+static void
+test_only_an_empty_file_is_marked(void **state)
+{
+    struct fixture *f = *state;
+    struct buf error = BUF_INIT;
+    struct startup startup = {
+        .path = f->here.path, .bucket = f->here.bucket, .error = &error
+    };
+
+    assert_true(open_database(&f->here));
+    assert_int_equal(startupmark_begin_database(&startup), STATUS_BUSY);
+    unowned_close(startup.mark);
+    assert_false(is_there(&f->here, "-unowned"));
+    buf_fini(&error);
+}
+
 static void
 test_half_a_mark_is_about_nothing(void **state)
 {
@@ -668,6 +716,11 @@ main(void)
         TEST(test_moves_into_an_empty_prefix),
         TEST(test_prefix_that_was_emptied),
         TEST(test_another_file_is_kept),
+        TEST(test_what_is_copied_over_it_is_kept),
+        cmocka_unit_test_setup_teardown(
+            test_new_history_goes_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_only_an_empty_file_is_marked, set_up, tear_down),
         TEST(test_half_a_mark_is_about_nothing),
         TEST(test_two_processes_in_one_folder),
         TEST(test_failed_restore_leaves_nothing),
