@@ -7,15 +7,23 @@
  * by intervals.  Compactions overlap the files they were made of until those
  * are deleted, so ties and overlaps are the rule; at a tie the higher level
  * wins, being the smaller download.
+ *
+ * A ghost (layout_drop_ghosts()) cannot lead astray a plan for the newest
+ * state, since what covers it reaches at least as far; but a plan for a txid
+ * within that stretch could end with it.
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "server/base/log.h"
 #include "server/base/memory.h"
 
 #include "replication/layout.h"
 #include "replication/ltx.h"
 
+/* A store's machines may disagree about the time; retention is longer. */
+#define GHOST_AGE_MS 60000
 #define NAME_LEN 42 /* "0000/" 16 "-" 16 ".ltx" */
 
 void
@@ -63,6 +71,65 @@ layout_parse_name(struct slice name, struct layout_file *file)
         .level = (unsigned)level, .min_txid = min_txid, .max_txid = max_txid
     };
     return true;
+}
+
+static int
+compare_files(const void *left, const void *right)
+{
+    const struct layout_file *a = left;
+    const struct layout_file *b = right;
+
+    if (a->level != b->level)
+        return a->level < b->level ? -1 : 1;
+    return a->min_txid < b->min_txid ? -1 : a->min_txid > b->min_txid ? 1 : 0;
+}
+
+/* Of a level's files, in order: the one that covers txid, or NULL. */
+static const struct layout_file *
+find_covering(const struct layout_file *files, size_t count, uint64_t txid)
+{
+    size_t low = 0, high = count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (files[middle].max_txid < txid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < count && files[low].min_txid <= txid ? &files[low] : NULL;
+}
+
+void
+layout_drop_ghosts(struct layout_file *files, size_t *count)
+{
+    size_t starts[LTX_LEVEL_SNAPSHOT + 1] = { 0 }, kept = 0;
+
+    if (*count == 0)
+        return;
+    qsort(files, *count, sizeof(*files), compare_files);
+    for (size_t i = 0; i < *count; i++)
+        for (unsigned level = files[i].level + 1; level <= LTX_LEVEL_SNAPSHOT;
+             level++)
+            starts[level] = i + 1;
+    for (size_t i = 0; i < *count; i++) {
+        bool is_ghost = false;
+        for (unsigned level = 1;
+             files[i].level == 0 && level < LTX_LEVEL_SNAPSHOT; level++) {
+            const struct layout_file *cover =
+                find_covering(files + starts[level],
+                    starts[level + 1] - starts[level], files[i].max_txid);
+            is_ghost |= cover != NULL && files[i].modified_ms >
+                                             cover->modified_ms + GHOST_AGE_MS;
+        }
+        if (is_ghost)
+            log_notice("bucket: level-0 file of txid %" PRIu64
+                       " is younger than what was made of it, and left out",
+                files[i].max_txid);
+        else
+            files[kept++] = files[i];
+    }
+    *count = kept;
 }
 
 /* Is a the better next step than b (which may be NULL)? */

@@ -29,6 +29,15 @@ void layout_format_name(char name[LAYOUT_NAME_SIZE], unsigned level,
 bool layout_parse_name(struct slice name, struct layout_file *file);
 
 /*
+ * Leave out level-0 files that were put long after a file of a higher level
+ * that covers them.  Retention had deleted the true one, and a PUT that a
+ * former owner had begun before it was stalled arrived where nothing was any
+ * more; nobody was told that it succeeded (shipperjudge.c), but it may say
+ * something else than history does.
+ */
+void layout_drop_ghosts(struct layout_file *files, size_t *count);
+
+/*
  * Choose the files that rebuild the state at the newest txid <= target (0: the
  * newest there is): the newest snapshot, then again and again the file of any
  * level that continues without a gap and reaches furthest.

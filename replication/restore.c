@@ -294,6 +294,7 @@ run_pass(struct restore *restore, const char *temporary, const char *path)
 
     if (status != STATUS_OK)
         return status;
+    layout_drop_ghosts(files, &count);
     if (options->to_time_ms != 0 && count > 0)
         status = find_txid_at(restore->store, files, count, options->to_time_ms,
             &target, restore->error);

@@ -212,6 +212,34 @@ test_layout_names(void **state)
     assert_false(layout_parse_name(SLICE("lock.json"), &file));
 }
 
+/* In any order; a store's clocks may differ by a little. */
+static void
+test_layout_leaves_out_what_came_too_late(void **state)
+{
+    struct layout_file files[] = {
+        { .level = 9, .min_txid = 1, .max_txid = 40, .modified_ms = 400000 },
+        { .level = 0, .min_txid = 41, .max_txid = 41, .modified_ms = 2000000 },
+        { .level = 0, .min_txid = 14, .max_txid = 14, .modified_ms = 999000 },
+        { .level = 1, .min_txid = 11, .max_txid = 20, .modified_ms = 200000 },
+        { .level = 0, .min_txid = 12, .max_txid = 12, .modified_ms = 120000 },
+        { .level = 2, .min_txid = 1, .max_txid = 10, .modified_ms = 100000 },
+        { .level = 0, .min_txid = 3, .max_txid = 3, .modified_ms = 800000 },
+        { .level = 0, .min_txid = 20, .max_txid = 20, .modified_ms = 201000 },
+        { .level = 0, .min_txid = 25, .max_txid = 25, .modified_ms = 900000 },
+    };
+    static const uint64_t kept[] = { 12, 20, 25, 41, 20, 10, 40 };
+    size_t count = sizeof(files) / sizeof(files[0]);
+
+    (void)state;
+    layout_drop_ghosts(files, &count);
+    assert_int_equal(count, sizeof(kept) / sizeof(kept[0]));
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(files[i].max_txid, kept[i]);
+    count = 0;
+    layout_drop_ghosts(NULL, &count);
+    assert_int_equal(count, 0);
+}
+
 static void
 test_layout_plan_takes_newest_snapshot_and_longest_steps(void **state)
 {
@@ -254,6 +282,7 @@ main(void)
         cmocka_unit_test(test_snapshot_needs_every_page),
         cmocka_unit_test(test_lock_page),
         cmocka_unit_test(test_layout_names),
+        cmocka_unit_test(test_layout_leaves_out_what_came_too_late),
         cmocka_unit_test(
             test_layout_plan_takes_newest_snapshot_and_longest_steps),
     };
