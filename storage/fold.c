@@ -50,6 +50,8 @@
 
 #include "storage/fold.h"
 
+/* The rows themselves may take so many times what is kept of their changes. */
+#define ROWS_FACTOR 4
 /* Elements deleted together with their key. */
 #define FOLD_ELEMENTS_AT_ONCE 128
 /* Rows written between two looks at the clock. */
@@ -169,6 +171,18 @@ end_reading(struct fold *fold)
     return STATUS_OK;
 }
 
+/* Many rows of which little is kept, as deletions, take memory too. */
+static bool
+is_full(const struct fold *fold)
+{
+    uint64_t size = fold->context.generation_size;
+
+    return generation_kept(fold->generation) >= size ||
+           generation_count(fold->generation) * sizeof(struct generation_row) /
+                   ROWS_FACTOR >=
+               size;
+}
+
 static enum status
 read_row(struct fold *fold)
 {
@@ -176,7 +190,7 @@ read_row(struct fold *fold)
     enum status status;
     uint64_t id;
 
-    if (generation_kept(fold->generation) >= fold->context.generation_size)
+    if (is_full(fold))
         return end_reading(fold);
     status = journal_next(fold->context.journal, fold->last_id, &id, &changes);
     if (status == STATUS_NOT_FOUND ||

@@ -366,6 +366,26 @@ test_small_generations_keep_up(void **state)
     assert_in_range(largest, 1000000, 6000000);
 }
 
+/* Next to nothing is kept of a deletion, but what finds it takes memory. */
+static void
+test_generation_of_deletions_is_bounded(void **state)
+{
+    struct storefixture *f = *state;
+    struct store_stats stats;
+
+    reopen_in_pieces(f, 4096);
+    for (uint64_t id = 1; id <= 5000; id += 50) {
+        struct batch *batch = storefixture_next_batch(f);
+        for (uint64_t i = 0; i < 50; i++)
+            storefixture_change(batch, ROW_DEL, ROW_KEY, id + i, SLICE(""),
+                slice_make(NULL, 0));
+        assert_int_equal(storefixture_commit(f, batch), STATUS_OK);
+    }
+    storefixture_sync(f);
+    store_stats(f->store, &stats);
+    assert_in_range(stats.folds, 10, 100);
+}
+
 /* The first of them is as large as may be, the last has what is left. */
 static void
 test_huge_batch_takes_several_rows(void **state)
@@ -419,6 +439,7 @@ main(void)
         TEST(test_direct_voids_older_changes),
         TEST(test_D3_direct_in_a_later_generation),
         TEST(test_small_generations_keep_up),
+        TEST(test_generation_of_deletions_is_bounded),
         TEST(test_huge_batch_takes_several_rows),
     };
 
