@@ -366,7 +366,8 @@ work(struct committer *committer)
     int64_t now_us = clock_monotonic_us();
     enum status status;
 
-    if (pace_is_quiet(&committer->pace, now_us))
+    if (committer->failure != STATUS_OK ||
+        pace_is_quiet(&committer->pace, now_us))
         placer_rest(&committer->placer);
     if (committer->failure != STATUS_OK)
         return -1;
@@ -438,14 +439,13 @@ handle_batch(struct committer *committer, struct batch *batch, int loop_cpu)
 {
     struct store_report report = { .kind = STORE_BATCH, .batch = batch };
     uint64_t served = batch->served;
-    int64_t start_us;
 
     if (committer->failure == STATUS_OK && !committer->is_suspect)
         press_fold(committer);
     if (committer->failure == STATUS_OK)
         connection_wait_for_taker(
             &committer->connection, committer->options.checkpoint_size);
-    start_us = clock_monotonic_us();
+    int64_t start_us = clock_monotonic_us();
     batch->outcome = committer->failure; /* D2 */
     if (batch->outcome == STATUS_OK && committer->is_suspect)
         batch->outcome = reopen(committer);
@@ -588,7 +588,7 @@ run(void *arg)
             handle_all(committer, mailbox_wait(committer->inbox, wait_ms));
         if (committer->is_stopping)
             break;
-        wait_ms = work(committer);
+        wait_ms = placer_wait_ms(&committer->placer, work(committer));
         publish_stats(committer);
     }
     placer_rest(&committer->placer);

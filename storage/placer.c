@@ -7,6 +7,9 @@
 
 #include "storage/placer.h"
 
+/* When COMMIT, bound, looks whether anything is being committed still. */
+#define LOOK_MS 100
+
 void
 placer_init(struct placer *placer)
 {
@@ -32,6 +35,9 @@ bind_to(struct placer *placer, int cpu)
         return;
     log_debug("LOOP and COMMIT cannot be bound to a processor");
     placer->has_choice = false;
+    placer->bound_to = PLACER_ANYWHERE;
+    (void)!sched_setaffinity(0, sizeof(placer->cpus), &placer->cpus);
+    (void)!sched_setaffinity(placer->loop, sizeof(placer->cpus), &placer->cpus);
 }
 
 void
@@ -51,4 +57,12 @@ placer_rest(struct placer *placer)
 {
     if (placer->bound_to != PLACER_ANYWHERE && placer->has_choice)
         bind_to(placer, PLACER_ANYWHERE);
+}
+
+int
+placer_wait_ms(const struct placer *placer, int wait_ms)
+{
+    bool is_bound = placer->bound_to != PLACER_ANYWHERE;
+
+    return is_bound && (wait_ms < 0 || wait_ms > LOOK_MS) ? LOOK_MS : wait_ms;
 }

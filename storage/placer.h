@@ -35,5 +35,8 @@ void placer_note(
     struct placer *placer, int64_t now_us, uint64_t served, int loop_cpu);
 /* Nothing is being committed: what COMMIT does now is in nobody's turn. */
 void placer_rest(struct placer *placer);
+/* How long COMMIT may sleep that would sleep so long (-1: for ever), so that */
+/* placer_rest() is called when nothing comes. */
+int placer_wait_ms(const struct placer *placer, int wait_ms);
 
 #endif

@@ -48,6 +48,16 @@ def test_threads_share_a_processor_for_a_while(start, two_processors):
     connection.close()
 
 
+def test_threads_are_let_go_without_other_work(start, two_processors):
+    # Nothing else makes the COMMIT thread look at the clock.
+    server = start(fold_idle_ms=-1)
+    connection = server.connect()
+    assert load(connection, server.process.pid, two_processors, 2.5) == 2
+    time.sleep(0.5)
+    assert bound_threads(server.process.pid, two_processors) == 0
+    connection.close()
+
+
 def test_one_processor_is_no_choice(start, two_processors):
     only = {min(two_processors)}
     os.sched_setaffinity(0, only)
