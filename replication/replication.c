@@ -392,7 +392,15 @@ replication_settle(struct replication *replication)
     struct unowned *mark = replication->startup.mark;
 
     replication->startup.mark = NULL;
-    return mark == NULL ? STATUS_OK : unowned_remove(mark);
+    if (mark != NULL)
+        return unowned_remove(mark);
+    /* One that another start made after ours had looked, and left behind. */
+    struct buf error = BUF_INIT;
+    enum status status = unowned_forget(replication->database_path, &error);
+    if (status != STATUS_OK)
+        log_warning("bucket: %.*s", (int)error.len, error.data);
+    buf_fini(&error);
+    return status;
 }
 
 int

@@ -145,7 +145,7 @@ bucket_prepare(struct server *srv, struct store_options *store_options)
     struct buf error = BUF_INIT;
     if (config->bucket_url == NULL) {
         if (config->durability != CONFIG_DURABILITY_BUCKET)
-            return keep_local(config->dbfilename);
+            return STATUS_OK;
         log_warning("%s", BUCKET_MISSING);
         return STATUS_INVALID;
     }
@@ -227,8 +227,9 @@ enum status
 bucket_take_over(struct server *srv)
 {
     struct bucket *bucket = srv->bucket;
+    /* The database is locked by now: no other start can mark it any more. */
     if (bucket == NULL)
-        return STATUS_OK;
+        return keep_local(srv->config.dbfilename);
     enum status status = commit_takeover(srv);
     if (status != STATUS_OK)
         return status;

@@ -24,11 +24,13 @@ struct store_options;
 #define BUCKET_MISSING \
     "durability bucket needs a bucket, and none is configured"
 
-/* If none is configured the local database counts as it is.  Logs what fails.
- */
+/* Logs what fails. */
 MUST_CHECK enum status bucket_prepare(
     struct server *server, struct store_options *options);
-/* STATUS_CONFLICT: another server was faster. */
+/*
+ * If no bucket is configured the local database counts as it is.
+ * Fails: STATUS_CONFLICT: another server was faster.
+ */
 MUST_CHECK enum status bucket_take_over(struct server *server);
 /*
  * After a lost takeover: is what lies here only what came from the bucket (or
