@@ -63,6 +63,8 @@ class Bench:
             os.makedirs(folder)
             env = {}
             if slow:
+                if not SHIM.exists():  # it would be a quick disk, unnoticed
+                    sys.exit(f"no {SHIM}: make build/iofault.so")
                 env = {"LD_PRELOAD": str(SHIM), "IOFAULT_MATCH": folder,
                        "IOFAULT_DELAY_US": str(SLOW_SYNC_US)}
             if name == "walden":
