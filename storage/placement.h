@@ -5,10 +5,10 @@
  * that take turns: the client's, LOOP, COMMIT.  A scheduler that sees each of
  * them sleep half of the time puts them together as it comes.  If COMMIT lands
  * with the client, its wake-up waits behind the client's work while LOOP's
- * processor is idle, for LOOP waits for COMMIT: measured, 50 clients got 0.8
- * of what they get when LOOP and COMMIT, which seldom have work at the same
- * time then, share one processor.  Under other loads (large pipelines, clients
- * elsewhere) COMMIT has much to do beside LOOP, and sharing would cost.
+ * processor is idle, for LOOP waits for COMMIT: measured, INCR of 50 clients
+ * got two thirds of what it gets when LOOP and COMMIT, which seldom have work
+ * at the same time then, share one processor.  Where COMMIT has much to do
+ * beside LOOP, sharing may cost.
  *
  * No rule tells these apart reliably, so it is tried: now and then, under load,
  * the other way for a moment; whichever serves clearly more commands stays.
